@@ -1,0 +1,20 @@
+//! Bounds of everything the kernel side stores or sends.
+
+/// Frames of one stack that `bpf_get_stack` returns at most: the default of the sysctl
+/// `kernel.perf_event_max_stack`. A stack of exactly this many frames may have lost its outermost ones.
+pub const MAX_STACK_FRAMES: usize = 127;
+
+/// Bytes of one stack of [`MAX_STACK_FRAMES`] 64-bit addresses.
+pub const MAX_STACK_BYTES: usize = MAX_STACK_FRAMES * size_of::<u64>();
+
+/// Length of a task's command name, terminating NUL included: `TASK_COMM_LEN` of the kernel.
+pub const COMM_LENGTH: usize = 16;
+
+/// Process events (exec, exit, fork) that may wait for the agent. At 64 bytes and a ring header of 8
+/// each, 256 KiB hold 3640 of them: half a second of a fork storm of 7000 a second.
+pub const PROCESS_EVENT_RING_BYTES: u32 = 256 * 1024;
+
+/// Smallest and largest ring for samples; between them it is sized by CPUs and frequency.
+pub const SAMPLE_RING_BYTES_MIN: u32 = 512 * 1024;
+/// See [`SAMPLE_RING_BYTES_MIN`].
+pub const SAMPLE_RING_BYTES_MAX: u32 = 8 * 1024 * 1024;

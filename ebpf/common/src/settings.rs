@@ -1,0 +1,28 @@
+//! What the agent tells the BPF programs before they run.
+
+/// Byte offsets inside the running kernel's structures, read from its BTF, and switches.
+///
+/// `modern` gets it as a read-only global, `baseline` through an array map. An offset of 0 means
+/// unknown: no field that we read stands first in its structure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Settings {
+    /// `task_struct.group_leader`, a pointer.
+    pub task_group_leader: u32,
+    /// `task_struct.start_boottime` (5.5) or `real_start_time`, nanoseconds since boot.
+    pub task_start_boot_time: u32,
+    /// `task_struct.flags`, for `PF_KTHREAD`.
+    pub task_flags: u32,
+    /// `task_struct.tgid`.
+    pub task_tgid: u32,
+    /// `task_struct.pid`.
+    pub task_pid: u32,
+    /// `task_struct.comm`.
+    pub task_comm: u32,
+    /// `task_struct.real_parent`, a pointer.
+    pub task_real_parent: u32,
+    /// A fill level of the sample ring, in bytes, at which the agent is woken at once.
+    pub wakeup_bytes: u32,
+}
+
+const _: () = assert!(size_of::<Settings>() == 32);

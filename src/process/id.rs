@@ -1,0 +1,41 @@
+//! Who a sample belongs to. A process id alone is never a key: ids are used again.
+
+use std::fmt;
+
+/// Process id: the kernel's thread group id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tgid(pub u32);
+
+impl fmt::Display for Tgid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// Thread id: what the kernel calls a pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ThreadId(pub u32);
+
+/// A moment on `CLOCK_BOOTTIME`, which goes on counting while the machine is suspended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BootTime {
+    /// Nanoseconds since boot.
+    pub nanos: u64,
+}
+
+impl BootTime {
+    /// Field 22 of `/proc/PID/stat` for a process that started at this moment: it counts in hundredths
+    /// of a second (`USER_HZ`, 100 on x86_64 and aarch64), rounded down.
+    pub fn clock_ticks(self) -> u64 {
+        self.nanos / 10_000_000
+    }
+}
+
+/// One process for its whole life, whatever programs it executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId {
+    /// The kernel's id, which another process may get later.
+    pub tgid: Tgid,
+    /// When the process started, which no other process of this id shares.
+    pub start: BootTime,
+}

@@ -1,0 +1,60 @@
+//! One place in one program, in a form that outlives the process it was seen in.
+
+use crate::object::{FileOffset, ObjectId};
+use crate::process::id::ProcessId;
+
+/// An address in the running kernel's own address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KernelAddress(pub u64);
+
+/// An address in the address space of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserAddress(pub u64);
+
+/// One frame of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Frame {
+    /// Kernel, module or BPF code.
+    Kernel(KernelAddress),
+    /// Code of a file, the same in every process that maps it.
+    Object {
+        /// The file.
+        object: ObjectId,
+        /// Where in it.
+        offset: FileOffset,
+    },
+    /// Code without a file, as a JIT compiler makes it.
+    Anonymous {
+        /// Whose address space it is.
+        process: ProcessId,
+        /// Where in it.
+        address: UserAddress,
+    },
+    /// One or more frames in a row whose mapping is not known.
+    Unresolved(Unresolved),
+}
+
+/// Why a user frame has no mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unresolved {
+    /// The process was gone before its mappings could be read.
+    ProcessExited,
+    /// No mapping holds the address, also after reading them again.
+    NoMapping,
+    /// Its mappings could not be read in time: too many processes waited.
+    Overloaded,
+}
+
+impl Unresolved {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::ProcessExited, Self::NoMapping, Self::Overloaded];
+
+    /// As a metric's label value and a function's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ProcessExited => "process_exited",
+            Self::NoMapping => "no_mapping",
+            Self::Overloaded => "overloaded",
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The last finished window, and word of the next.
+
+use super::Window;
+use smol::channel::{Receiver, Sender, bounded};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Readers that may wait for the next window at the same time.
+const MAX_WAITERS: usize = 64;
+
+/// Holds the last finished window for whoever asks, and hands the next one to whoever waits.
+#[derive(Debug, Default)]
+pub struct Windows {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    latest: Option<Arc<Window>>,
+    waiters: Vec<Sender<Arc<Window>>>,
+}
+
+impl Windows {
+    /// Makes a window the latest one, and wakes all who wait.
+    pub fn publish(&self, window: Arc<Window>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for waiter in state.waiters.drain(..) {
+            // A full channel cannot be, and a closed one is a reader that gave up.
+            let _ = waiter.try_send(window.clone());
+        }
+        state.latest = Some(window);
+    }
+
+    /// The last finished window; `None` before the first.
+    pub fn latest(&self) -> Option<Arc<Window>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).latest.clone()
+    }
+
+    /// A channel on which the next window will arrive; `None` when too many wait already.
+    pub fn next(&self) -> Option<Receiver<Arc<Window>>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiters.retain(|waiter| !waiter.is_closed());
+        if state.waiters.len() >= MAX_WAITERS {
+            return None;
+        }
+        let (sender, receiver) = bounded(1);
+        state.waiters.push(sender);
+        Some(receiver)
+    }
+}

@@ -1,0 +1,2 @@
+//! Build front door.
+fn main() {}
