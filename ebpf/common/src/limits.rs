@@ -18,3 +18,6 @@ pub const PROCESS_EVENT_RING_BYTES: u32 = 256 * 1024;
 pub const SAMPLE_RING_BYTES_MIN: u32 = 512 * 1024;
 /// See [`SAMPLE_RING_BYTES_MIN`].
 pub const SAMPLE_RING_BYTES_MAX: u32 = 8 * 1024 * 1024;
+
+/// Smallest number of entries of the count and stack maps of `baseline`, a power of two.
+pub const BASELINE_ENTRIES_MIN: u32 = 2048;

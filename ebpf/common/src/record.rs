@@ -96,8 +96,8 @@ pub struct CountKey {
     pub kernel_stack: i32,
     /// `FLAG_*` bits.
     pub flags: u32,
-    /// CPU the samples were taken on.
-    pub cpu: u32,
+    /// Zero.
+    pub reserved: u32,
     /// As [`SampleHeader::comm`].
     pub comm: [u8; COMM_LENGTH],
 }

@@ -1,0 +1,91 @@
+//! Exec, exit and fork, told to the agent as they happen.
+
+use crate::maps::{PROCESS_EVENTS, count, settings};
+use crate::task::Task;
+use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use aya_ebpf::programs::RawTracePointContext;
+use parca_agent_common::counter::Counter;
+use parca_agent_common::record::{ProcessEvent, ProcessEventKind};
+
+/// The current process runs another program now.
+#[inline(always)]
+pub fn executed() {
+    let (tgid, _) = current_ids();
+    send_current(ProcessEventKind::Exec, tgid);
+}
+
+/// The current process is about to exit. Only its thread group leader tells: it is the process in
+/// `/proc`, and stays a zombie while other threads go on.
+#[inline(always)]
+pub fn exited() {
+    let (tgid, tid) = current_ids();
+    if tgid == tid {
+        send_current(ProcessEventKind::Exit, tgid);
+    }
+}
+
+/// The current task created another: `TP_PROTO(struct task_struct *parent, struct task_struct *child)`.
+/// A new thread is of no interest.
+#[inline(always)]
+pub fn forked(context: &RawTracePointContext) {
+    let settings = settings();
+    let child = Task::from_argument(context.arg::<*const u8>(1));
+    let tgid = child.id(settings.task_tgid);
+    if tgid != child.id(settings.task_pid) {
+        return;
+    }
+    let (parent_tgid, _) = current_ids();
+    send(&ProcessEvent {
+        boot_time: now(),
+        process_start: child.start_boot_time(settings.task_start_boot_time),
+        parent_start: current_process_start(),
+        kind: ProcessEventKind::Fork as u32,
+        tgid,
+        parent_tgid,
+        reserved: 0,
+        comm: child.comm(settings.task_comm),
+    });
+}
+
+#[inline(always)]
+fn send_current(kind: ProcessEventKind, tgid: u32) {
+    send(&ProcessEvent {
+        boot_time: now(),
+        process_start: current_process_start(),
+        parent_start: 0,
+        kind: kind as u32,
+        tgid,
+        parent_tgid: 0,
+        reserved: 0,
+        comm: Task::current().comm(settings().task_comm),
+    });
+}
+
+#[inline(always)]
+fn send(event: &ProcessEvent) {
+    // The agent reads events before samples each time, so an event needs no wake-up of its own.
+    if PROCESS_EVENTS.output::<ProcessEvent>(event, u64::from(BPF_RB_NO_WAKEUP)).is_err() {
+        count(Counter::EventRingFull);
+    }
+}
+
+/// Process and thread id of the current task.
+#[inline(always)]
+fn current_ids() -> (u32, u32) {
+    let ids = bpf_get_current_pid_tgid();
+    ((ids >> 32) as u32, ids as u32)
+}
+
+#[inline(always)]
+fn current_process_start() -> u64 {
+    let settings = settings();
+    Task::current().group_leader(settings.task_group_leader).start_boot_time(settings.task_start_boot_time)
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper takes no argument.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
