@@ -1,6 +1,7 @@
 //! Who a sample belongs to. A process id alone is never a key: ids are used again.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Process id: the kernel's thread group id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,11 +24,23 @@ pub struct BootTime {
     pub nanos: u64,
 }
 
+const NANOS_PER_TICK: u64 = 10_000_000;
+
 impl BootTime {
     /// Field 22 of `/proc/PID/stat` for a process that started at this moment: it counts in hundredths
     /// of a second (`USER_HZ`, 100 on x86_64 and aarch64), rounded down.
     pub fn clock_ticks(self) -> u64 {
-        self.nanos / 10_000_000
+        self.nanos / NANOS_PER_TICK
+    }
+
+    /// The first moment that counts as this many clock ticks.
+    pub fn from_clock_ticks(ticks: u64) -> Self {
+        Self { nanos: ticks.saturating_mul(NANOS_PER_TICK) }
+    }
+
+    /// The time from an earlier moment to this one; zero if it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.nanos.saturating_sub(earlier.nanos))
     }
 }
 

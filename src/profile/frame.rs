@@ -1,15 +1,8 @@
 //! One place in one program, in a form that outlives the process it was seen in.
 
+use crate::address::{KernelAddress, UserAddress};
 use crate::object::{FileOffset, ObjectId};
 use crate::process::id::ProcessId;
-
-/// An address in the running kernel's own address space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KernelAddress(pub u64);
-
-/// An address in the address space of one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserAddress(pub u64);
 
 /// One frame of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,16 +3,18 @@
 //! A [`Window`] is whole and unchanging once it is published. It holds everything needed to encode or
 //! show any of its profiles, also after the processes, and the agent's caches, have forgotten them.
 
+pub mod collect;
 pub mod frame;
 pub mod publish;
+pub mod resolve;
 pub mod stack;
 
+use crate::address::KernelAddress;
 use crate::discovery::target::Target;
 use crate::object::{Object, ObjectId};
 use crate::process::comm::Comm;
 use crate::process::id::{Tgid, ThreadId};
 use crate::symbolize::kernel::KernelSymbol;
-use frame::KernelAddress;
 use stack::{StackId, StackTable};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -48,7 +48,8 @@ impl StackTable {
 #[cfg(test)]
 mod tests {
     use super::StackTable;
-    use crate::profile::frame::{Frame, KernelAddress};
+    use crate::address::KernelAddress;
+    use crate::profile::frame::Frame;
 
     #[test]
     fn equal_stacks_share_an_id_and_prefixes_do_not() {

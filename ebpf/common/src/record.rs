@@ -106,7 +106,7 @@ const _: () = assert!(size_of::<CountKey>() == 56);
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{ProcessEvent, ProcessEventKind, SampleHeader};
+    use super::{CountKey, ProcessEvent, ProcessEventKind, SampleHeader};
 
     /// Reads the fields of a record in their order, little-endian as every supported CPU is.
     struct Fields<'a>(&'a [u8]);
@@ -122,6 +122,9 @@ mod user {
         }
         fn u32(&mut self) -> Option<u32> {
             self.array().map(u32::from_le_bytes)
+        }
+        fn i32(&mut self) -> Option<i32> {
+            self.array().map(i32::from_le_bytes)
         }
         fn u16(&mut self) -> Option<u16> {
             self.array().map(u16::from_le_bytes)
@@ -160,6 +163,24 @@ mod user {
                 kind: fields.u32()?,
                 tgid: fields.u32()?,
                 parent_tgid: fields.u32()?,
+                reserved: fields.u32()?,
+                comm: fields.array()?,
+            })
+        }
+    }
+
+    impl CountKey {
+        /// Decodes a key; `None` if it is too short.
+        pub fn decode(key: &[u8]) -> Option<Self> {
+            let mut fields = Fields(key);
+            Some(Self {
+                process_start: fields.u64()?,
+                cgroup_id: fields.u64()?,
+                tgid: fields.u32()?,
+                tid: fields.u32()?,
+                user_stack: fields.i32()?,
+                kernel_stack: fields.i32()?,
+                flags: fields.u32()?,
                 reserved: fields.u32()?,
                 comm: fields.array()?,
             })

@@ -19,10 +19,27 @@ pub struct Settings {
     pub task_pid: u32,
     /// `task_struct.comm`.
     pub task_comm: u32,
-    /// `task_struct.real_parent`, a pointer.
-    pub task_real_parent: u32,
+    /// Zero.
+    pub reserved: u32,
     /// A fill level of the sample ring, in bytes, at which the agent is woken at once.
     pub wakeup_bytes: u32,
 }
 
 const _: () = assert!(size_of::<Settings>() == 32);
+
+#[cfg(feature = "user")]
+impl Settings {
+    /// The same bytes as plain words, in which form a loader takes them.
+    pub fn to_words(self) -> [u32; 8] {
+        [
+            self.task_group_leader,
+            self.task_start_boot_time,
+            self.task_flags,
+            self.task_tgid,
+            self.task_pid,
+            self.task_comm,
+            self.reserved,
+            self.wakeup_bytes,
+        ]
+    }
+}

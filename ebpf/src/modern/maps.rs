@@ -43,7 +43,7 @@ static SETTINGS: Settings = Settings {
     task_tgid: 0,
     task_pid: 0,
     task_comm: 0,
-    task_real_parent: 0,
+    reserved: 0,
     wakeup_bytes: 0,
 };
 

@@ -1,0 +1,390 @@
+//! Who runs: every process that was sampled or forked lately, and what it runs.
+//!
+//! The table takes events and samples in and says which processes should be inspected; it does no I/O
+//! and has no clock.
+
+use super::cgroup::CgroupPath;
+use super::comm::Comm;
+use super::event::{ProcessChange, ProcessEvent};
+use super::id::{BootTime, ProcessId};
+use super::image::{AddressSpace, Image, ImageId};
+use super::mapping::Mappings;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Processes that are kept at most. What a fork bomb makes beyond that is not tracked until it is sampled
+/// and room is made by the next purge.
+const MAX_PROCESSES: usize = 16 * 1024;
+/// Images kept of one process: the present one, and those that late samples may still belong to.
+const MAX_IMAGES: usize = 3;
+/// For how long the samples of a dead process may still arrive, and its children inherit from it.
+const EXIT_GRACE: Duration = Duration::from_secs(5);
+/// A process without samples is forgotten after this time, and read again should it wake up.
+const IDLE_LIMIT: Duration = Duration::from_secs(120);
+
+/// One process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Oldest first, never empty.
+    images: Vec<Image>,
+    /// Its cgroup, once it or its parent was inspected.
+    cgroup: Option<Arc<CgroupPath>>,
+    exited: Option<BootTime>,
+    last_seen: BootTime,
+}
+
+/// What a sample belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The image that the process ran then.
+    pub image: ImageId,
+    /// The process should be inspected: [`ProcessTable::complete`] or [`ProcessTable::refuse`] must follow.
+    pub inspect: bool,
+}
+
+/// What is known of one image when its samples are resolved.
+#[derive(Clone, Debug)]
+pub struct ImageInfo {
+    /// Name of the process.
+    pub comm: Comm,
+    /// Its cgroup, if known.
+    pub cgroup: Option<Arc<CgroupPath>>,
+    /// Its mappings, or why there are none.
+    pub address_space: AddressSpace,
+}
+
+/// What an inspection gave.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// Name of the process.
+    pub comm: Comm,
+    /// Its cgroup.
+    pub cgroup: Option<Arc<CgroupPath>>,
+    /// Its mappings.
+    pub mappings: Arc<Mappings>,
+}
+
+/// All processes that matter now.
+#[derive(Debug)]
+pub struct ProcessTable {
+    processes: HashMap<ProcessId, Process>,
+    next_image: u64,
+    /// Mappings older than this are read again. Without process events it is the only way to see an exec.
+    refresh: Duration,
+    untracked: u64,
+}
+
+impl ProcessTable {
+    /// An empty table that wants mappings read again when they are older than `refresh`.
+    pub fn new(refresh: Duration) -> Self {
+        Self { processes: HashMap::new(), next_image: 0, refresh, untracked: 0 }
+    }
+
+    /// How many processes are tracked.
+    pub fn len(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Whether no process is tracked.
+    pub fn is_empty(&self) -> bool {
+        self.processes.is_empty()
+    }
+
+    /// How many processes were not tracked because the table was full.
+    pub fn untracked(&self) -> u64 {
+        self.untracked
+    }
+
+    /// Takes in a change.
+    pub fn apply(&mut self, event: &ProcessEvent) {
+        match event.change {
+            ProcessChange::Fork { parent } => self.fork(event, parent),
+            ProcessChange::Exec => self.exec(event),
+            ProcessChange::Exit => {
+                if let Some(process) = self.processes.get_mut(&event.process) {
+                    process.exited = Some(event.time);
+                }
+            }
+        }
+    }
+
+    /// A forked process starts as a copy of its parent: the same mappings and the same cgroup.
+    fn fork(&mut self, event: &ProcessEvent, parent: ProcessId) {
+        let Some(parent) = self.processes.get(&parent) else { return };
+        let cgroup = parent.cgroup.clone();
+        let inherited = parent.images.last().map(|image| image.address_space.clone());
+        let address_space = match inherited {
+            Some(known @ AddressSpace::Known { .. }) => known,
+            _ => AddressSpace::Unread,
+        };
+        let Some(id) = self.new_image_id() else { return };
+        let image = Image { id, since: event.time, comm: event.comm, address_space };
+        self.insert(event.process, image, cgroup, event.time);
+    }
+
+    fn exec(&mut self, event: &ProcessEvent) {
+        let Some(id) = self.new_image_id() else { return };
+        // The process may have been read between its exec and now: then that was the new program.
+        let mut image =
+            Image { id, since: event.time, comm: event.comm, address_space: AddressSpace::Unread };
+        let Some(process) = self.processes.get_mut(&event.process) else {
+            return self.insert(event.process, image, None, event.time);
+        };
+        process.last_seen = event.time;
+        if let Some(last) = process.images.last_mut()
+            && let AddressSpace::Known { read_at, .. } = last.address_space
+            && read_at >= event.time
+        {
+            image.address_space = std::mem::replace(&mut last.address_space, AddressSpace::Gone);
+        }
+        if process.images.len() >= MAX_IMAGES {
+            process.images.remove(0);
+        }
+        process.images.push(image);
+    }
+
+    /// Takes in that a thread was sampled. `leader_comm` is the thread's name if it is the first thread,
+    /// for that is the name of the process.
+    pub fn observe(
+        &mut self,
+        id: ProcessId,
+        time: BootTime,
+        leader_comm: Option<Comm>,
+    ) -> Option<Observed> {
+        if !self.processes.contains_key(&id) {
+            let image = Image {
+                id: self.new_image_id()?,
+                since: BootTime::default(),
+                comm: leader_comm.unwrap_or_default(),
+                address_space: AddressSpace::Unread,
+            };
+            self.insert(id, image, None, time);
+        }
+        let oldest = BootTime {
+            nanos: time.nanos.saturating_sub(u64::try_from(self.refresh.as_nanos()).unwrap_or(u64::MAX)),
+        };
+        let process = self.processes.get_mut(&id)?;
+        process.last_seen = process.last_seen.max(time);
+        let last = process.images.len() - 1;
+        let index = process.images.iter().rposition(|image| image.since <= time).unwrap_or(0);
+        let image = process.images.get_mut(index)?;
+        if let Some(comm) = leader_comm {
+            image.comm = comm;
+        }
+        // What an earlier program mapped can no longer be read.
+        let inspect = index == last && process.exited.is_none() && image.address_space.wants_reading(oldest);
+        if inspect && !matches!(image.address_space, AddressSpace::Known { .. }) {
+            image.address_space = AddressSpace::Requested;
+        }
+        if inspect && let AddressSpace::Known { read_at, .. } = &mut image.address_space {
+            *read_at = time; // asked for; the old mappings serve until the new ones come
+        }
+        Some(Observed { image: image.id, inspect })
+    }
+
+    /// Takes in what an inspection gave; `None` if the process was gone. `read_at` is a moment before it
+    /// was read.
+    pub fn complete(&mut self, id: ProcessId, read_at: BootTime, inspected: Option<Inspected>) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(index) = process.images.iter().rposition(|image| image.since <= read_at) else { return };
+        let Some(image) = process.images.get_mut(index) else { return };
+        match inspected {
+            Some(inspected) => {
+                image.comm = inspected.comm;
+                image.address_space = AddressSpace::Known { mappings: inspected.mappings, read_at };
+                process.cgroup = inspected.cgroup.or_else(|| process.cgroup.take());
+            }
+            None if matches!(image.address_space, AddressSpace::Requested) => {
+                image.address_space = AddressSpace::Gone;
+            }
+            None => {}
+        }
+    }
+
+    /// Takes in that a wanted inspection was not made, because too many waited.
+    pub fn refuse(&mut self, id: ProcessId) {
+        if let Some(image) = self.processes.get_mut(&id).and_then(|process| process.images.last_mut())
+            && matches!(image.address_space, AddressSpace::Requested)
+        {
+            image.address_space = AddressSpace::Refused;
+        }
+    }
+
+    /// Makes the next sample of a process ask for an inspection: an address was in none of its mappings.
+    pub fn expire(&mut self, id: ProcessId) {
+        if let Some(image) = self.processes.get_mut(&id).and_then(|process| process.images.last_mut())
+            && let AddressSpace::Known { read_at, .. } = &mut image.address_space
+        {
+            *read_at = BootTime::default();
+        }
+    }
+
+    /// What is known of an image; `None` if it was forgotten.
+    pub fn image(&self, id: ProcessId, image: ImageId) -> Option<ImageInfo> {
+        let process = self.processes.get(&id)?;
+        let image = process.images.iter().find(|candidate| candidate.id == image)?;
+        Some(ImageInfo {
+            comm: image.comm,
+            cgroup: process.cgroup.clone(),
+            address_space: image.address_space.clone(),
+        })
+    }
+
+    /// Forgets who is dead or has long been idle. To be called when all earlier samples were resolved.
+    pub fn purge(&mut self, now: BootTime) {
+        self.processes.retain(|_, process| match process.exited {
+            Some(exited) => now.since(exited) < EXIT_GRACE,
+            None => now.since(process.last_seen) < IDLE_LIMIT,
+        });
+        // A burst of processes must not hold its memory for ever.
+        self.processes.shrink_to(2 * self.processes.len());
+    }
+
+    fn new_image_id(&mut self) -> Option<ImageId> {
+        self.next_image = self.next_image.checked_add(1)?;
+        Some(ImageId(self.next_image))
+    }
+
+    fn insert(&mut self, id: ProcessId, image: Image, cgroup: Option<Arc<CgroupPath>>, now: BootTime) {
+        if self.processes.len() >= MAX_PROCESSES {
+            self.untracked += 1;
+            return;
+        }
+        let process = Process { images: vec![image], cgroup, exited: None, last_seen: now };
+        self.processes.insert(id, process);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inspected, ProcessTable};
+    use crate::process::comm::Comm;
+    use crate::process::event::{ProcessChange, ProcessEvent};
+    use crate::process::id::{BootTime, ProcessId, Tgid};
+    use crate::process::image::AddressSpace;
+    use crate::process::mapping::Mappings;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(seconds: u64) -> BootTime {
+        BootTime { nanos: seconds * SECOND }
+    }
+
+    fn process(tgid: u32, start: u64) -> ProcessId {
+        ProcessId { tgid: Tgid(tgid), start: at(start) }
+    }
+
+    fn table() -> ProcessTable {
+        ProcessTable::new(Duration::from_secs(60))
+    }
+
+    fn event(process: ProcessId, time: u64, comm: &str, change: ProcessChange) -> ProcessEvent {
+        ProcessEvent { time: at(time), process, comm: Comm::new(comm.as_bytes()), change }
+    }
+
+    fn inspected(comm: &str) -> Option<Inspected> {
+        let mappings = Arc::new(Mappings::default());
+        Some(Inspected { comm: Comm::new(comm.as_bytes()), cgroup: None, mappings })
+    }
+
+    fn comm_at(table: &mut ProcessTable, id: ProcessId, time: u64) -> String {
+        let observed = table.observe(id, at(time), None).unwrap();
+        table.image(id, observed.image).unwrap().comm.to_string()
+    }
+
+    #[test]
+    fn a_process_is_inspected_once() {
+        let (mut table, id) = (table(), process(7, 1));
+        assert!(table.observe(id, at(2), None).unwrap().inspect);
+        assert!(!table.observe(id, at(2), None).unwrap().inspect);
+        table.complete(id, at(3), inspected("a"));
+        assert!(!table.observe(id, at(4), None).unwrap().inspect);
+    }
+
+    #[test]
+    fn mappings_are_read_again_when_old_and_when_expired() {
+        let (mut table, id) = (table(), process(7, 1));
+        table.observe(id, at(2), None);
+        table.complete(id, at(2), inspected("a"));
+        assert!(!table.observe(id, at(62), None).unwrap().inspect);
+        assert!(table.observe(id, at(63), None).unwrap().inspect);
+        assert!(!table.observe(id, at(64), None).unwrap().inspect);
+        table.expire(id);
+        assert!(table.observe(id, at(65), None).unwrap().inspect);
+    }
+
+    #[test]
+    fn a_process_id_used_again_is_another_process() {
+        let (mut table, first, second) = (table(), process(7, 1), process(7, 50));
+        table.observe(first, at(2), None);
+        table.complete(first, at(2), inspected("first"));
+        table.observe(second, at(51), None);
+        table.complete(second, at(51), inspected("second"));
+        assert_eq!(comm_at(&mut table, first, 49), "first");
+        assert_eq!(comm_at(&mut table, second, 51), "second");
+    }
+
+    #[test]
+    fn samples_from_before_an_exec_belong_to_the_earlier_program() {
+        let (mut table, id) = (table(), process(7, 1));
+        table.observe(id, at(2), None);
+        table.complete(id, at(2), inspected("shell"));
+        table.apply(&event(id, 10, "tool", ProcessChange::Exec));
+        assert_eq!(comm_at(&mut table, id, 9), "shell");
+        assert_eq!(comm_at(&mut table, id, 10), "tool");
+        assert!(!table.observe(id, at(9), None).unwrap().inspect, "its mappings are gone");
+    }
+
+    #[test]
+    fn mappings_read_after_an_exec_that_is_told_late_belong_to_the_new_program() {
+        let (mut table, id) = (table(), process(7, 1));
+        table.observe(id, at(2), None);
+        table.complete(id, at(11), inspected("tool"));
+        table.apply(&event(id, 10, "tool", ProcessChange::Exec));
+        let old = table.observe(id, at(9), None).unwrap().image;
+        let new = table.observe(id, at(12), None).unwrap().image;
+        assert!(matches!(table.image(id, old).unwrap().address_space, AddressSpace::Gone));
+        assert!(matches!(table.image(id, new).unwrap().address_space, AddressSpace::Known { .. }));
+    }
+
+    #[test]
+    fn a_child_has_its_parents_mappings_until_it_executes() {
+        let (mut table, parent, child) = (table(), process(7, 1), process(8, 5));
+        table.observe(parent, at(2), None);
+        table.complete(parent, at(2), inspected("server"));
+        table.apply(&event(child, 5, "server", ProcessChange::Fork { parent }));
+        let observed = table.observe(child, at(6), None).unwrap();
+        assert!(!observed.inspect);
+        assert!(matches!(
+            table.image(child, observed.image).unwrap().address_space,
+            AddressSpace::Known { .. }
+        ));
+        table.apply(&event(child, 7, "tool", ProcessChange::Exec));
+        assert!(table.observe(child, at(8), None).unwrap().inspect);
+    }
+
+    #[test]
+    fn the_dead_stay_for_late_samples_and_then_go() {
+        let (mut table, id) = (table(), process(7, 1));
+        table.observe(id, at(2), Some(Comm::new(b"a")));
+        table.apply(&event(id, 3, "a", ProcessChange::Exit));
+        table.purge(at(4));
+        assert_eq!(comm_at(&mut table, id, 3), "a");
+        assert!(!table.observe(id, at(3), None).unwrap().inspect, "it cannot be read any more");
+        table.purge(at(9));
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_full_table_refuses_and_counts() {
+        let mut table = table();
+        for tgid in 0..20_000 {
+            table.observe(process(tgid, 1), at(2), None);
+        }
+        assert_eq!(table.len(), super::MAX_PROCESSES);
+        assert_eq!(table.untracked(), 20_000 - super::MAX_PROCESSES as u64);
+    }
+}

@@ -1,0 +1,113 @@
+//! Samples and process events, decoded.
+
+use crate::address::{KernelAddress, UserAddress};
+use crate::process::cgroup::CgroupId;
+use crate::process::comm::Comm;
+use crate::process::event::{ProcessChange, ProcessEvent};
+use crate::process::id::{BootTime, ProcessId, Tgid, ThreadId};
+use parca_agent_common::record::{self, FLAG_KERNEL_THREAD, ProcessEventKind, SampleHeader};
+
+/// One sample, or several equal ones, as the kernel sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawSample {
+    /// When it was taken; for equal samples counted together, when they were drained.
+    pub time: BootTime,
+    /// The process. Its start is 0 where the kernel tells no offsets.
+    pub process: ProcessId,
+    /// The thread.
+    pub thread: ThreadId,
+    /// Name of the thread.
+    pub comm: Comm,
+    /// Its cgroup.
+    pub cgroup: CgroupId,
+    /// It is a thread of the kernel.
+    pub kernel_thread: bool,
+    /// Kernel frames, leaf first; all but the first are return addresses.
+    pub kernel_stack: Vec<KernelAddress>,
+    /// User frames, leaf first; all but the first are return addresses.
+    pub user_stack: Vec<UserAddress>,
+    /// How often it was seen.
+    pub count: u64,
+}
+
+impl RawSample {
+    /// Decodes a record of the sample ring; `None` if it is not one.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (header, rest) = SampleHeader::split(bytes)?;
+        let (kernel, user) = (usize::from(header.kernel_frames), usize::from(header.user_frames));
+        let (words, _) = rest.as_chunks::<8>();
+        let mut addresses = words.iter().map(|word| u64::from_le_bytes(*word));
+        if words.len() < kernel + user {
+            return None;
+        }
+        Some(Self {
+            time: BootTime { nanos: header.boot_time },
+            process: ProcessId {
+                tgid: Tgid(header.tgid),
+                start: BootTime { nanos: header.process_start },
+            },
+            thread: ThreadId(header.tid),
+            comm: Comm::new(&header.comm),
+            cgroup: CgroupId(header.cgroup_id),
+            kernel_thread: header.flags & FLAG_KERNEL_THREAD != 0,
+            kernel_stack: addresses.by_ref().take(kernel).map(KernelAddress).collect(),
+            user_stack: addresses.take(user).map(UserAddress).collect(),
+            count: 1,
+        })
+    }
+}
+
+/// Decodes a record of the event ring; `None` if it is not one.
+pub(super) fn decode_process_event(bytes: &[u8]) -> Option<ProcessEvent> {
+    let event = record::ProcessEvent::decode(bytes)?;
+    let id = |tgid, start| ProcessId { tgid: Tgid(tgid), start: BootTime { nanos: start } };
+    Some(ProcessEvent {
+        time: BootTime { nanos: event.boot_time },
+        process: id(event.tgid, event.process_start),
+        comm: Comm::new(&event.comm),
+        change: match ProcessEventKind::try_from(event.kind).ok()? {
+            ProcessEventKind::Exec => ProcessChange::Exec,
+            ProcessEventKind::Exit => ProcessChange::Exit,
+            ProcessEventKind::Fork => {
+                ProcessChange::Fork { parent: id(event.parent_tgid, event.parent_start) }
+            }
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RawSample, decode_process_event};
+    use crate::address::{KernelAddress, UserAddress};
+
+    /// Bytes of a sample with the given counts in its header and the given number of words behind it.
+    fn sample(kernel: u16, user: u16, words: u64) -> Vec<u8> {
+        let mut bytes = vec![0; 64];
+        bytes[40..42].copy_from_slice(&kernel.to_le_bytes());
+        bytes[42..44].copy_from_slice(&user.to_le_bytes());
+        bytes[48..52].copy_from_slice(b"comm");
+        bytes.extend((1..=words).flat_map(u64::to_le_bytes));
+        bytes
+    }
+
+    #[test]
+    fn kernel_frames_come_before_user_frames() {
+        let sample = RawSample::decode(&sample(2, 1, 3)).unwrap();
+        assert_eq!(sample.kernel_stack, [KernelAddress(1), KernelAddress(2)]);
+        assert_eq!(sample.user_stack, [UserAddress(3)]);
+        assert_eq!(sample.comm.as_bytes(), b"comm");
+    }
+
+    #[test]
+    fn a_record_shorter_than_it_says_is_refused() {
+        assert_eq!(RawSample::decode(&sample(2, 2, 3)), None);
+        for length in 0..64 {
+            assert_eq!(RawSample::decode(&sample(0, 0, 0)[..length]), None);
+        }
+    }
+
+    #[test]
+    fn an_unknown_process_event_is_refused() {
+        assert_eq!(decode_process_event(&[0xff; 56]), None);
+    }
+}
