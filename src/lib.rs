@@ -14,3 +14,5 @@ pub mod sample;
 
 pub mod discovery;
 pub mod profile;
+
+pub mod pprof;

@@ -3,6 +3,7 @@
 use crate::address::KernelAddress;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,9 @@ const LINK_BASE: u64 = 0xffff_ffff_8100_0000;
 /// `KIMAGE_VADDR` since Linux 6.5; earlier kernels have their `_text` elsewhere.
 #[cfg(target_arch = "aarch64")]
 const LINK_BASE: u64 = 0xffff_8000_8000_0000;
+
+/// The addresses of the kernel's own image at load bias 0; it is never larger than 1 GiB.
+pub const KERNEL_IMAGE: Range<u64> = LINK_BASE..LINK_BASE + (1 << 30);
 
 /// The function that a kernel address lies in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,11 +133,12 @@ impl KernelSymbols {
             return None;
         }
         let name = self.names.get(entry.name as usize..)?.split('\0').next()?;
-        let in_image = module.is_none() && self.text_start != 0 && address.0 >= self.text_start;
+        let shown = module.is_none() && self.text_start != 0;
+        let link_address = address.0.checked_sub(self.text_start).and_then(|distance| distance.checked_add(LINK_BASE));
         Some(KernelSymbol {
             name: name.into(),
             module: module.cloned(),
-            link_address: in_image.then(|| address.0 - self.text_start + LINK_BASE),
+            link_address: link_address.filter(|address| shown && KERNEL_IMAGE.contains(address)),
         })
     }
 }
