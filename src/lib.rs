@@ -15,4 +15,6 @@ pub mod sample;
 pub mod discovery;
 pub mod profile;
 
+pub mod collector;
+
 pub mod pprof;

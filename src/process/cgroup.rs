@@ -1,5 +1,13 @@
 //! Which cgroup a process is in: `/proc/PID/cgroup`, cgroups(7).
 
+use crate::sys::kernfs::open_by_id;
+use rustix::fs::{CWD, FsWord, fstatfs, readlinkat};
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+
 /// The kernel's id of a cgroup v2; that of the root where only cgroup v1 is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CgroupId(pub u64);
@@ -27,6 +35,57 @@ impl CgroupPath {
     }
 }
 
+/// Finds the paths of cgroups by their id, also of processes that are gone.
+#[derive(Debug)]
+pub struct CgroupResolver {
+    /// Where the unified hierarchy is mounted; `None` where it is not.
+    mount: Option<(PathBuf, OwnedFd)>,
+    /// A cgroup that was removed keeps its last path for late samples.
+    paths: HashMap<CgroupId, Option<Arc<CgroupPath>>>,
+}
+
+/// Cgroups that are remembered; a host that makes more starts anew.
+const MAX_PATHS: usize = 4096;
+
+/// Where systemd and everyone else mounts the unified hierarchy: alone, or beside v1.
+const MOUNT_POINTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+
+impl CgroupResolver {
+    /// Looks for the unified hierarchy.
+    pub fn new() -> Self {
+        let mount = MOUNT_POINTS.iter().find_map(|path| {
+            let mount = File::open(path).ok()?;
+            (fstatfs(&mount).ok()?.f_type == CGROUP2_SUPER_MAGIC).then(|| (PathBuf::from(path), mount.into()))
+        });
+        Self { mount, paths: HashMap::new() }
+    }
+
+    /// The path of a cgroup; `None` if it is gone, or there is no unified hierarchy.
+    pub fn path(&mut self, id: CgroupId) -> Option<Arc<CgroupPath>> {
+        if self.paths.len() >= MAX_PATHS {
+            self.paths.clear();
+        }
+        let mount = self.mount.as_ref();
+        self.paths.entry(id).or_insert_with(|| find(mount?, id).map(Arc::new)).clone()
+    }
+}
+
+impl Default for CgroupResolver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// `CGROUP2_SUPER_MAGIC` of the kernel's `include/uapi/linux/magic.h`.
+const CGROUP2_SUPER_MAGIC: FsWord = 0x6367_7270;
+
+fn find((mount_path, mount): &(PathBuf, OwnedFd), id: CgroupId) -> Option<CgroupPath> {
+    let directory = open_by_id(mount.as_fd(), id.0).ok()?;
+    let path = readlinkat(CWD, format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new()).ok()?;
+    let below = path.to_bytes().strip_prefix(mount_path.as_os_str().as_encoded_bytes())?;
+    Some(if below.is_empty() { CgroupPath::root() } else { CgroupPath(below.into()) })
+}
+
 /// Kinds of hierarchy, the more telling the greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Hierarchy {
@@ -51,7 +110,18 @@ fn parse_line(line: &[u8]) -> Option<(Hierarchy, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::CgroupPath;
+    use super::{CgroupId, CgroupPath, CgroupResolver};
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_cgroup_is_found_by_its_id() {
+        let mut resolver = CgroupResolver::new();
+        let Some(mount) = resolver.mount.as_ref().map(|(path, _)| path.clone()) else { return };
+        // The id of a cgroup is the inode number of its directory.
+        let root = CgroupId(std::fs::metadata(mount).unwrap().ino());
+        assert_eq!(resolver.path(root).as_deref(), Some(&CgroupPath::root()));
+        assert_eq!(resolver.path(CgroupId(u64::MAX)), None);
+    }
 
     #[test]
     fn the_most_telling_hierarchy_wins() {

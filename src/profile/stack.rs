@@ -34,6 +34,11 @@ impl StackTable {
         self.stacks.get(id.0 as usize).map_or(&[], |frames| frames)
     }
 
+    /// Every stack, leaf first.
+    pub fn iter(&self) -> impl Iterator<Item = &[Frame]> {
+        self.stacks.iter().map(AsRef::as_ref)
+    }
+
     /// How many different stacks there are.
     pub fn len(&self) -> usize {
         self.stacks.len()

@@ -151,8 +151,8 @@ impl Sampler {
         self.clock.follow(self.program.as_fd())
     }
 
-    /// Stops sampling, and hands over all that is left.
-    pub fn stop(mut self, mut receive: impl FnMut(Record)) {
+    /// Stops sampling, and hands over all that is left. The programs stay loaded until the sampler is dropped.
+    pub fn stop(&mut self, mut receive: impl FnMut(Record)) {
         self.clock.stop();
         while !self.read(usize::MAX, true, &mut receive) {}
     }

@@ -1,0 +1,168 @@
+//! Closes windows on a thread of its own: joins to raw samples all that is known of them, and publishes.
+
+use super::account::Account;
+use super::inspector::{Answer, read_process};
+use crate::address::KernelAddress;
+use crate::discovery::host::HostTargets;
+use crate::label::LabelSet;
+use crate::metrics::{Counter, Exposition};
+use crate::object::library::ObjectLibrary;
+use crate::object::{Object, ObjectId};
+use crate::process::cgroup::{CgroupPath, CgroupResolver};
+use crate::process::image::AddressSpace;
+use crate::profile::Window;
+use crate::profile::collect::{RawStack, RawWindow};
+use crate::profile::frame::{Frame, Unresolved};
+use crate::profile::publish::Windows;
+use crate::profile::resolve::{Images, processes_to_reread, resolve};
+use crate::process::table::ImageInfo;
+use crate::profile::stack::StackTable;
+use crate::sample::boot_time;
+use crate::symbolize::kernel::KernelSymbolizer;
+use smol::channel::{Receiver, Sender};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Processes that are read again in one window because an address of theirs has no mapping.
+const MAX_REREADS: usize = 64;
+
+/// A window that is full.
+#[derive(Debug)]
+pub struct FullWindow {
+    /// Its samples.
+    pub raw: RawWindow,
+    /// What is known of the processes in it.
+    pub images: Images,
+    /// When it began.
+    pub start: SystemTime,
+    /// How long it lasted.
+    pub duration: Duration,
+    /// Time between two samples of one CPU.
+    pub period: Duration,
+}
+
+/// Labels that go on every target; they can change while the agent runs.
+pub type BaseLabels = Arc<Mutex<LabelSet>>;
+
+/// Everything that closing needs.
+pub struct Closer {
+    pub(super) node: String,
+    pub(super) external_labels: BaseLabels,
+    pub(super) objects: Arc<ObjectLibrary>,
+    pub(super) account: Arc<Account>,
+    pub(super) windows: Arc<Windows>,
+    pub(super) metrics: Arc<CloserMetrics>,
+    /// What was read of processes while closing, for the process table.
+    pub(super) answers: Sender<Answer>,
+}
+
+/// What could not be found.
+#[derive(Debug)]
+pub struct CloserMetrics {
+    unresolved: [Counter; Unresolved::ALL.len()],
+}
+
+impl CloserMetrics {
+    pub(super) fn new() -> Self {
+        Self { unresolved: Default::default() }
+    }
+
+    /// Writes the metrics.
+    pub fn collect(&self, exposition: &mut Exposition) {
+        let labels = Unresolved::ALL.map(|reason| [("reason", reason.name())]);
+        exposition.counter(
+            "frames_unresolved",
+            "User frames for which no mapping was found, by reason.",
+            labels.iter().zip(&self.unresolved).map(|(labels, count)| (&labels[..], count.get())),
+        );
+    }
+}
+
+impl Closer {
+    /// Closes windows until no more can come.
+    pub(super) fn run(self, windows: &Receiver<FullWindow>) {
+        let mut kernel = KernelSymbolizer::new();
+        let mut cgroups = CgroupResolver::new();
+        let mut targets: Option<(LabelSet, HostTargets)> = None;
+        while let Ok(full) = windows.recv_blocking() {
+            let labels = self.external_labels.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            // The targets stay the same objects until the labels change.
+            let (_, host) = match targets.take().filter(|(known, _)| *known == labels) {
+                Some(unchanged) => targets.insert(unchanged),
+                None => {
+                    let host = HostTargets::new(&self.node, &labels);
+                    targets.insert((labels, host))
+                }
+            };
+            self.close(full, &mut kernel, &mut cgroups, host);
+        }
+    }
+
+    fn close(
+        &self,
+        mut full: FullWindow,
+        kernel: &mut KernelSymbolizer,
+        cgroups: &mut CgroupResolver,
+        host: &mut HostTargets,
+    ) {
+        self.reread(&mut full);
+        let resolved = resolve(&full.raw, &full.images, |raw, image, comm| {
+            host.target(comm, cgroup_of(raw, image, cgroups))
+        });
+        for (reason, counter) in Unresolved::ALL.iter().zip(&self.metrics.unresolved) {
+            counter.add(resolved.unresolved_frames.get(reason).copied().unwrap_or_default());
+        }
+        let (addresses, objects) = self.named_by(&resolved.stacks);
+        let window = Window {
+            start: full.start,
+            duration: full.duration,
+            period: full.period,
+            objects,
+            kernel_symbols: kernel.symbolize(addresses.iter().copied()).into_iter().collect(),
+            stacks: resolved.stacks,
+            profiles: resolved.profiles,
+        };
+        let mut received = self.account.received();
+        received.closing -= full.raw.samples();
+        received.written += resolved.samples.0;
+        self.windows.publish(Arc::new(window));
+    }
+
+    /// Reads again who mapped code after it was read last.
+    fn reread(&self, full: &mut FullWindow) {
+        for (process, image) in processes_to_reread(&full.raw, &full.images).into_iter().take(MAX_REREADS) {
+            let read_at = boot_time();
+            let Some(inspected) = read_process(process, &self.objects) else { continue };
+            if let Some(info) = full.images.get_mut(&(process, image)) {
+                info.address_space = AddressSpace::Known { mappings: inspected.mappings.clone(), read_at };
+            }
+            // The collector may be gone, at the end.
+            let _ = self.answers.try_send(Answer { process, read_at, inspected: Some(inspected) });
+        }
+    }
+
+    /// The kernel addresses and the object files that stacks name.
+    fn named_by(&self, stacks: &StackTable) -> (BTreeSet<KernelAddress>, BTreeMap<ObjectId, Arc<Object>>) {
+        let (mut addresses, mut ids) = (BTreeSet::new(), BTreeSet::new());
+        for frame in stacks.iter().flatten() {
+            match frame {
+                Frame::Kernel(address) => drop(addresses.insert(*address)),
+                Frame::Object { object, .. } => drop(ids.insert(*object)),
+                Frame::Anonymous { .. } | Frame::Unresolved(_) => {}
+            }
+        }
+        let objects = ids.into_iter().filter_map(|id| Some((id, self.objects.get(id)?))).collect();
+        (addresses, objects)
+    }
+}
+
+/// The cgroup of a stack's process: as `/proc` told, or by the id that the sample holds where the process
+/// was gone too soon.
+fn cgroup_of(
+    raw: &RawStack,
+    image: Option<&ImageInfo>,
+    cgroups: &mut CgroupResolver,
+) -> Option<Arc<CgroupPath>> {
+    image.and_then(|image| image.cgroup.clone()).or_else(|| cgroups.path(raw.cgroup))
+}

@@ -1,0 +1,358 @@
+//! The data lane: samples are read, belong to a process, gather in a window, and the window is closed.
+//!
+//! ```text
+//! sampler -> process table -> raw window --(each profiling duration)--> closer -> published window
+//!               |     ^                                                   |
+//!               v     | answers                                           | answers
+//!            inspector threads (/proc, object files) <--------------------+
+//! ```
+
+pub mod account;
+pub mod closer;
+pub mod inspector;
+
+use crate::metrics::{Exposition, Gauge, Registry};
+use crate::process::id::BootTime;
+use crate::process::image::ImageId;
+use crate::process::table::ProcessTable;
+use crate::profile::collect::{Kept, RawWindow};
+use crate::profile::publish::Windows;
+use crate::profile::resolve::Images;
+use crate::object::library::ObjectLibrary;
+use crate::sample::object::ObjectKind;
+use crate::sample::record::RawSample;
+use crate::sample::{Record, Sampler, SamplerOptions, boot_time};
+use account::{Account, Received};
+use async_io::{Async, Timer};
+use closer::{BaseLabels, Closer, CloserMetrics, FullWindow};
+use inspector::{Answer, Inspector};
+use smol::channel::{Receiver, Sender, TrySendError, bounded};
+use smol::future::{self, FutureExt};
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Time between two looks at the rings; a ring that fills sooner wakes the collector.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Samples read in one go, before anything else gets a turn.
+const DRAIN_BUDGET: usize = 4096;
+/// Time between two looks for CPUs that came or went.
+const CPU_INTERVAL: Duration = Duration::from_secs(5);
+/// Windows that may wait to be closed.
+const CLOSING_QUEUE: usize = 2;
+/// Mappings older than this are read again, when the kernel tells of execs, and when it does not.
+const REFRESH_WITH_EVENTS: Duration = Duration::from_secs(60);
+const REFRESH_WITHOUT_EVENTS: Duration = Duration::from_secs(5);
+
+/// What the operator chose.
+#[derive(Clone, Debug)]
+pub struct CollectorOptions {
+    /// Length of a window.
+    pub duration: Duration,
+    /// How samples are taken.
+    pub sampler: SamplerOptions,
+    /// Value of the label `node`.
+    pub node: String,
+    /// Labels on every target.
+    pub external_labels: BaseLabels,
+}
+
+/// Reads samples until it is told to stop.
+pub struct Collector {
+    options: CollectorOptions,
+    sampler: Sampler,
+    wakeup: Option<Async<OwnedFd>>,
+    processes: ProcessTable,
+    inspector: Inspector,
+    window: RawWindow,
+    window_began: Instant,
+    full_windows: Sender<FullWindow>,
+    closer: Option<thread::JoinHandle<()>>,
+    answers: Receiver<Answer>,
+    account: Arc<Account>,
+    gauges: Arc<Gauges>,
+    closer_metrics: Arc<CloserMetrics>,
+}
+
+/// Sizes that change as the collector runs.
+#[derive(Debug, Default)]
+struct Gauges {
+    processes: Gauge,
+    processes_untracked: Gauge,
+    cpus_online: Gauge,
+    cpus_attached: Gauge,
+}
+
+impl Collector {
+    /// Starts the threads around a running sampler.
+    pub fn new(
+        options: CollectorOptions,
+        sampler: Sampler,
+        objects: &Arc<ObjectLibrary>,
+        windows: Arc<Windows>,
+    ) -> io::Result<Self> {
+        let account = Arc::new(Account::new(sampler.counters()));
+        let (full_windows, to_close) = bounded(CLOSING_QUEUE);
+        let (to_table, answers) = bounded(1024);
+        let closer_metrics = Arc::new(CloserMetrics::new());
+        let closer = Closer {
+            node: options.node.clone(),
+            external_labels: options.external_labels.clone(),
+            objects: objects.clone(),
+            account: account.clone(),
+            windows,
+            metrics: closer_metrics.clone(),
+            answers: to_table,
+        };
+        let closer = thread::Builder::new().name("close-window".into()).spawn(move || closer.run(&to_close))?;
+        let wakeup = sampler.wakeup().map(|fd| fd.try_clone_to_owned().and_then(Async::new_nonblocking)).transpose()?;
+        let refresh = match sampler.object() {
+            ObjectKind::Modern => REFRESH_WITH_EVENTS,
+            ObjectKind::Baseline => REFRESH_WITHOUT_EVENTS,
+        };
+        Ok(Self {
+            options,
+            sampler,
+            wakeup,
+            processes: ProcessTable::new(refresh),
+            inspector: Inspector::start(objects)?,
+            window: RawWindow::default(),
+            window_began: Instant::now(),
+            full_windows,
+            closer: Some(closer),
+            answers,
+            account,
+            gauges: Arc::default(),
+            closer_metrics,
+        })
+    }
+
+    /// Shows the numbers of this lane at each scrape.
+    pub fn register(&self, registry: &Registry) {
+        let (account, gauges) = (self.account.clone(), self.gauges.clone());
+        let (inspector, closer) = (self.inspector.metrics(), self.closer_metrics.clone());
+        let object = self.sampler.object().name();
+        registry.register(move |exposition| {
+            account.collect(exposition);
+            inspector.collect(exposition);
+            closer.collect(exposition);
+            gauges.collect(exposition);
+            let labels = [("object", object)];
+            exposition.gauge("bpf_object", "The BPF object in use.", [(&labels[..], 1.0)]);
+        });
+    }
+
+    /// Collects until `shutdown` is done. Then sampling stops first, the last samples make a last, shorter
+    /// window, and the sampler is gone from the kernel when this returns.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut cpus_checked: Option<Instant> = None;
+        loop {
+            if cpus_checked.is_none_or(|checked| checked.elapsed() >= CPU_INTERVAL) {
+                self.follow_cpus();
+                cpus_checked = Some(Instant::now());
+            }
+            let more = self.collect();
+            if self.window_began.elapsed() >= self.options.duration {
+                self.close_window();
+            }
+            let stop = async {
+                shutdown.as_mut().await;
+                true
+            };
+            let next = async {
+                // A full budget means that there is more: give others a turn, and go on.
+                if more { future::yield_now().await } else { self.wait().await }
+                false
+            };
+            if stop.or(next).await {
+                break;
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Waits until the rings should be read: after the poll interval, at the end of the window, or when
+    /// the kernel says that a ring is filling.
+    async fn wait(&self) {
+        let left = self.options.duration.saturating_sub(self.window_began.elapsed());
+        let timer = async {
+            Timer::after(POLL_INTERVAL.min(left)).await;
+        };
+        match &self.wakeup {
+            Some(ring) => {
+                let urgent = async {
+                    if ring.readable().await.is_err() {
+                        future::pending::<()>().await;
+                    }
+                };
+                timer.or(urgent).await;
+            }
+            None => timer.await,
+        }
+    }
+
+    /// Reads what the kernel sent. Returns whether there may be more.
+    fn collect(&mut self) -> bool {
+        self.take_answers();
+        let mut batch = Batch::new(&mut self.processes, &self.inspector, &mut self.window);
+        let emptied = self.sampler.drain(DRAIN_BUDGET, |record| batch.take(record));
+        batch.enter(&self.account);
+        self.gauges.processes.set(self.processes.len() as u64);
+        self.gauges.processes_untracked.set(self.processes.untracked());
+        !emptied
+    }
+
+    fn take_answers(&mut self) {
+        while let Some(answer) = self.inspector.answer().or_else(|| self.answers.try_recv().ok()) {
+            self.processes.complete(answer.process, answer.read_at, answer.inspected);
+        }
+    }
+
+    fn follow_cpus(&mut self) {
+        match self.sampler.follow_cpus() {
+            Ok(attached) => {
+                let before = (self.gauges.cpus_online.get(), self.gauges.cpus_attached.get());
+                self.gauges.cpus_online.set(attached.online as u64);
+                self.gauges.cpus_attached.set(attached.attached as u64);
+                if before != (attached.online as u64, attached.attached as u64) {
+                    log::info!(online = attached.online, attached = attached.attached; "sampling CPUs");
+                }
+            }
+            Err(error) => log::warn!(error = error.to_string().as_str(); "failed to follow CPUs"),
+        }
+    }
+
+    /// Hands the window over, and begins the next one.
+    fn close_window(&mut self) {
+        let raw = std::mem::take(&mut self.window);
+        let duration = self.window_began.elapsed();
+        self.window_began = Instant::now();
+        let images = self.images_of(&raw);
+        self.processes.purge(boot_time());
+        let samples = raw.samples();
+        let full = FullWindow {
+            raw,
+            images,
+            start: SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
+            duration,
+            period: self.options.sampler.period(),
+        };
+        let mut received = self.account.received();
+        received.in_window -= samples;
+        match self.full_windows.try_send(full) {
+            Ok(()) => received.closing += samples,
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => received.closing_full += samples,
+        }
+    }
+
+    /// What is known now of every process in a window.
+    fn images_of(&self, raw: &RawWindow) -> Images {
+        let mut images = HashMap::new();
+        for (stack, _) in raw.iter() {
+            if let Some(image) = stack.image
+                && let Some(info) = self.processes.image(stack.process, image)
+            {
+                images.entry((stack.process, image)).or_insert(info);
+            }
+        }
+        images
+    }
+
+    /// Stops the sampler and closes the last window. Closing may read processes, so it runs on its own
+    /// thread, and is waited for.
+    async fn finish(mut self) {
+        self.take_answers();
+        let mut batch = Batch::new(&mut self.processes, &self.inspector, &mut self.window);
+        self.sampler.stop(|record| batch.take(record));
+        batch.enter(&self.account);
+        self.close_window();
+        self.full_windows.close();
+        if let Some(closer) = self.closer.take() {
+            // A closer that panicked has nothing more to publish.
+            let _ = smol::unblock(move || closer.join()).await;
+        }
+    }
+}
+
+/// Records on their way from the sampler to the window.
+struct Batch<'a> {
+    processes: &'a mut ProcessTable,
+    inspector: &'a Inspector,
+    window: &'a mut RawWindow,
+    /// What is to be entered in the books.
+    received: Received,
+}
+
+impl<'a> Batch<'a> {
+    fn new(processes: &'a mut ProcessTable, inspector: &'a Inspector, window: &'a mut RawWindow) -> Self {
+        Self { processes, inspector, window, received: Received::default() }
+    }
+
+    fn take(&mut self, record: Record) {
+        match record {
+            Record::Sample(sample) => self.add(sample),
+            Record::Process(event) => self.processes.apply(&event),
+            Record::Undecodable => {
+                self.received.total += 1;
+                self.received.undecodable += 1;
+            }
+        }
+    }
+
+    fn add(&mut self, sample: RawSample) {
+        let count = sample.count;
+        let image = self.image_of(&sample);
+        self.received.total += count;
+        match self.window.add(sample, image) {
+            Kept::Whole => self.received.in_window += count,
+            Kept::WithoutStack => {
+                self.received.in_window += count;
+                self.received.without_stack += count;
+            }
+            Kept::Dropped => self.received.window_full += count,
+        }
+    }
+
+    /// What the process ran when it was sampled; asks for the process to be read where that is due.
+    fn image_of(&mut self, sample: &RawSample) -> Option<ImageId> {
+        let leader_comm = (sample.thread.0 == sample.process.tgid.0).then_some(sample.comm);
+        let observed = self.processes.observe(sample.process, sample.time, leader_comm)?;
+        if observed.inspect && !self.inspector.request(sample.process) {
+            self.processes.refuse(sample.process);
+        }
+        Some(observed.image)
+    }
+
+    /// Enters the batch in the books, as one step.
+    fn enter(&mut self, account: &Account) {
+        let mut books = account.received();
+        books.total += self.received.total;
+        books.in_window += self.received.in_window;
+        books.undecodable += self.received.undecodable;
+        books.window_full += self.received.window_full;
+        books.without_stack += self.received.without_stack;
+        self.received = Received::default();
+    }
+}
+
+impl Gauges {
+    fn collect(&self, exposition: &mut Exposition) {
+        let gauges = [
+            ("processes_tracked", "Processes in the process table.", &self.processes),
+            ("cpus_online", "CPUs that are online.", &self.cpus_online),
+            ("cpus_attached", "CPUs that are being sampled.", &self.cpus_attached),
+        ];
+        for (name, help, gauge) in gauges {
+            exposition.gauge(name, help, [(&[][..], gauge.get() as f64)]);
+        }
+        exposition.counter(
+            "processes_untracked",
+            "Processes that found the process table full.",
+            [(&[][..], self.processes_untracked.get())],
+        );
+    }
+}

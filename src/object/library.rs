@@ -1,0 +1,1 @@
+//! Every object file that processes map, identified once.
