@@ -11,3 +11,5 @@ pub mod symbolize;
 
 pub mod discovery;
 pub mod profile;
+
+pub mod http;
