@@ -18,3 +18,5 @@ pub mod profile;
 pub mod collector;
 
 pub mod pprof;
+
+pub mod http;

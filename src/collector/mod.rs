@@ -12,7 +12,6 @@ pub mod closer;
 pub mod inspector;
 
 use crate::metrics::{Exposition, Gauge, Registry};
-use crate::process::id::BootTime;
 use crate::process::image::ImageId;
 use crate::process::table::ProcessTable;
 use crate::profile::collect::{Kept, RawWindow};

@@ -2,6 +2,7 @@
 //! by their path.
 
 pub mod build_id;
+pub mod library;
 
 use crate::text;
 use build_id::BuildId;

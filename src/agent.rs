@@ -1,0 +1,240 @@
+//! The wiring: builds every part from the configuration, runs them, and takes them down in order.
+
+use crate::cli::{self, Command, Invocation};
+use crate::collector::closer::BaseLabels;
+use crate::collector::{Collector, CollectorOptions};
+use crate::config::Config;
+use crate::config::file;
+use crate::exit::Exit;
+use crate::http::{self, Server};
+use crate::metrics::{Exposition, Gauge, Registry};
+use crate::object::library::ObjectLibrary;
+use crate::own_usage;
+use crate::pprof;
+use crate::profile::publish::Windows;
+use crate::sample::{Sampler, SamplerOptions, StartError};
+use crate::worker::supervisor::{Options as WorkerOptions, Supervisor};
+use anyhow::Context;
+use async_signal::{Signal, Signals};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use smol::channel::bounded;
+use smol::stream::StreamExt;
+use smol::{Executor, Timer, future};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Threads that run the agent's asynchronous tasks.
+const THREADS: usize = 2;
+/// By when the last window must be closed after a signal. What is not done by then is lost.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
+
+/// What can change while the agent runs.
+struct Reloadable {
+    external_labels: BaseLabels,
+    thread_labels: Arc<AtomicBool>,
+    /// 1 if the last reload, or the start, found a good configuration.
+    successful: Gauge,
+    config: Mutex<Config>,
+}
+
+/// Profiles this host until a signal ends it.
+pub fn run(config: Config, invocation: &Invocation) -> anyhow::Result<Exit> {
+    raise_file_limit();
+    let temporary = tempfile::Builder::new()
+        .prefix("parca-agent-")
+        .tempdir_in(&config.temp_dir)
+        .with_context(|| format!("failed to make a private directory in {}", config.temp_dir.display()))?;
+    let executor = Arc::new(Executor::new());
+    let (stop_threads, threads_stopped) = bounded::<()>(1);
+    for index in 0..THREADS {
+        let (executor, stopped) = (executor.clone(), threads_stopped.clone());
+        thread::Builder::new()
+            .name(format!("agent-{index}"))
+            .spawn(move || future::block_on(executor.run(stopped.recv())))?;
+    }
+    let result = future::block_on(executor.run(serve(&executor, config, invocation, temporary.path())));
+    drop(stop_threads);
+    result
+}
+
+async fn serve(
+    executor: &Arc<Executor<'static>>,
+    config: Config,
+    invocation: &Invocation,
+    temporary: &std::path::Path,
+) -> anyhow::Result<Exit> {
+    let mut signals =
+        Signals::new([Signal::Term, Signal::Int, Signal::Hup]).context("failed to receive signals")?;
+    let registry = Arc::new(Registry::default());
+    let windows = Arc::new(Windows::default());
+    let ready = Arc::new(AtomicBool::new(false));
+    let reloadable = Arc::new(Reloadable::new(config.clone()));
+    register_own(&registry, &reloadable);
+
+    // The address first: it is the likeliest thing to be wrong, and nothing is running yet.
+    let server = start_server(executor, &config, &reloadable, &registry, &windows, &ready, temporary)?;
+    let options = sampler_options(&config);
+    let sampler = Sampler::start(options)?;
+    log::info!(
+        object = sampler.object().name(), frequency = options.frequency, version = cli::VERSION,
+        kernel = rustix::system::uname().release().to_string_lossy().as_ref();
+        "sampling"
+    );
+    let supervisor = Arc::new(Supervisor::start(WorkerOptions::default()).context("failed to start the worker's supervisor")?);
+    let objects = Arc::new(ObjectLibrary::new(supervisor));
+    let collector_options = CollectorOptions {
+        duration: config.profiling.duration.get(),
+        sampler: options,
+        node: config.labels.node.clone(),
+        external_labels: reloadable.external_labels.clone(),
+    };
+    let collector = Collector::new(collector_options, sampler, &objects, windows)
+        .context("failed to start collecting samples")?;
+    collector.register(&registry);
+    let library = objects.clone();
+    registry.register(move |exposition| library.collect(exposition));
+    let (stop, stopped) = bounded::<()>(1);
+    let collecting = executor.spawn(collector.run(async move {
+        // Closed, or a message: both say stop.
+        let _ = stopped.recv().await;
+    }));
+    ready.store(true, Ordering::Relaxed);
+    for address in server.addresses() {
+        log::info!(url = format!("http://{address}/").as_str(); "serving");
+    }
+
+    while let Some(signal) = signals.next().await {
+        match signal.context("failed to receive a signal")? {
+            Signal::Hup => reloadable.reload(invocation),
+            _ => break,
+        }
+    }
+    log::info!("stopping: finishing the last window; a second signal ends at once");
+    ready.store(false, Ordering::Relaxed);
+    drop(stop);
+    let finished = async {
+        collecting.await;
+        Exit::Clean
+    };
+    let late = async {
+        Timer::after(STOP_LIMIT).await;
+        log::warn!("the last window was not closed in time and is lost");
+        Exit::Clean
+    };
+    let impatient = async {
+        while let Some(Ok(Signal::Hup)) = signals.next().await {}
+        Exit::Failure
+    };
+    let exit = future::or(finished, future::or(late, impatient)).await;
+    drop(server);
+    log::info!("stopped");
+    Ok(exit)
+}
+
+fn sampler_options(config: &Config) -> SamplerOptions {
+    SamplerOptions { frequency: config.profiling.frequency.hertz(), force: config.profiling.forced_object }
+}
+
+fn start_server(
+    executor: &Arc<Executor<'static>>,
+    config: &Config,
+    reloadable: &Arc<Reloadable>,
+    registry: &Arc<Registry>,
+    windows: &Arc<Windows>,
+    ready: &Arc<AtomicBool>,
+    temporary: &std::path::Path,
+) -> anyhow::Result<Server> {
+    let thread_labels = reloadable.thread_labels.clone();
+    let state = http::State {
+        node: config.labels.node.clone(),
+        profiling_duration: config.profiling.duration.get(),
+        cpus: thread::available_parallelism().map_or(1, usize::from),
+        windows: windows.clone(),
+        registry: registry.clone(),
+        ready: ready.clone(),
+        encode: Box::new(move |window, profiles| {
+            let options = pprof::Options { thread_labels: thread_labels.load(Ordering::Relaxed) };
+            pprof::encode(window, profiles, options)
+        }),
+    };
+    let addresses = config.http.address.socket_addresses().context("failed to look up the address to serve on")?;
+    Ok(Server::start(&addresses, state, executor, temporary)?)
+}
+
+fn register_own(registry: &Registry, reloadable: &Arc<Reloadable>) {
+    let reloadable = reloadable.clone();
+    registry.register(move |exposition| {
+        exposition.gauge(
+            "build_info",
+            "Constant 1, labelled with what this is.",
+            [(&[("version", cli::VERSION), ("arch", std::env::consts::ARCH)][..], 1.0)],
+        );
+        reloadable.collect(exposition);
+        own_usage::collect(exposition);
+    });
+}
+
+impl Reloadable {
+    fn new(config: Config) -> Self {
+        let successful = Gauge::default();
+        successful.set(1);
+        Self {
+            external_labels: Arc::new(Mutex::new(config.labels.external.clone())),
+            thread_labels: Arc::new(AtomicBool::new(config.profiling.thread_labels)),
+            successful,
+            config: Mutex::new(config),
+        }
+    }
+
+    /// Reads the configuration again. A bad one changes nothing.
+    fn reload(&self, invocation: &Invocation) {
+        let new = match cli::load(invocation, file::read) {
+            Ok(Command::Run { config, .. }) => *config,
+            Ok(Command::Worker | Command::Print { .. }) => return,
+            Err(error) => {
+                self.successful.set(0);
+                log::error!(error = error.to_string().as_str(); "bad configuration: the old one stays in force");
+                return;
+            }
+        };
+        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let diff = Config::reload_diff(&config, &new);
+        crate::log::set(new.log.level, new.log.format);
+        self.thread_labels.store(new.profiling.thread_labels, Ordering::Relaxed);
+        new.labels.external.clone_into(&mut self.external_labels.lock().unwrap_or_else(PoisonError::into_inner));
+        self.successful.set(1);
+        log::info!(changed = diff.at_once.join(",").as_str(); "configuration reloaded");
+        if !diff.at_restart.is_empty() {
+            log::warn!(keys = diff.at_restart.join(",").as_str(); "changed, but in force only after a restart");
+        }
+        // What needs a restart stays as it was, and is told again at the next reload.
+        config.log = new.log;
+        config.labels.external = new.labels.external;
+        config.profiling.thread_labels = new.profiling.thread_labels;
+    }
+
+    fn collect(&self, exposition: &mut Exposition) {
+        exposition.gauge(
+            "config_last_reload_successful",
+            "1 if the configuration in force is the one in the file.",
+            [(&[][..], self.successful.get() as f64)],
+        );
+    }
+}
+
+/// Each process that is read, each CPU and each connection takes a descriptor; the default soft limit
+/// of 1024 is for programs that use select(2).
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        log::warn!(error = error.to_string().as_str(); "failed to raise the limit of open files");
+    }
+}
+
+/// The exit code for an error that ended the agent.
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    if error.is::<StartError>() { Exit::Unsupported } else { Exit::Failure }
+}

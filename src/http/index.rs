@@ -1,0 +1,233 @@
+//! `/`: the page of all targets.
+
+use super::Context;
+use super::activity::TargetActivity;
+use super::answer::Answer;
+use super::figures::{age, count, percent, seconds, share};
+use super::html::Html;
+use super::layout::{bar, chips, exact_selector, fact, page, query_link};
+use super::report::shared_labels;
+use super::targets::{age_of, cpu_time};
+use crate::label::LabelSet;
+use crate::profile::{SampleCount, Window};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The page.
+pub(super) fn answer(context: &Context) -> Answer {
+    let window = context.state.windows.latest();
+    if let Some(window) = &window {
+        context.activity.record(window);
+    }
+    let title = format!("{} · Parca Agent", context.state.node);
+    Answer::page(
+        200,
+        page(&title, true, |html| {
+            html.element("header", &[("class", "top")], |html| {
+                html.labelled("p", &[("class", "product")], "Parca Agent");
+                html.labelled("h1", &[], &context.state.node);
+            });
+            html.element("main", &[("id", "main"), ("data-refresh", "5")], |html| {
+                facts(html, context, window.as_deref());
+                match &window {
+                    Some(window) => Table::new(window, context.activity.targets()).render(html),
+                    None => waiting(html, context),
+                }
+            });
+        }),
+    )
+}
+
+fn facts(html: &mut Html, context: &Context, window: Option<&Window>) {
+    html.element("dl", &[("class", "facts")], |html| {
+        if let Some(window) = window {
+            let samples: u64 = window.profiles.iter().map(|profile| profile.total().0).sum();
+            let used = cpu_time(SampleCount(samples), window.period).as_secs_f64();
+            let cores = per_second(used, window.duration);
+            let of_host = cores / context.state.cpus.max(1) as f64 * 100.0;
+            fact(
+                html,
+                "CPU in use",
+                &format!("{of_host:.1} %"),
+                &format!("{cores:.2} of {} cores", context.state.cpus),
+            );
+            fact(html, "Samples", &format!("{:.0} /s", per_second(samples as f64, window.duration)), "");
+            fact(
+                html,
+                "Window",
+                &seconds(window.duration),
+                &format!("{} ago", age(age_of(window.start + window.duration))),
+            );
+        } else {
+            fact(html, "Window", &seconds(context.state.profiling_duration), "");
+        }
+        fact(html, "Uptime", &age(context.started.elapsed()), "");
+        fact(html, "Version", env!("CARGO_PKG_VERSION"), "");
+    });
+}
+
+/// The truth before the first window.
+fn waiting(html: &mut Html, context: &Context) {
+    let left = context.state.profiling_duration.saturating_sub(context.started.elapsed()).as_secs();
+    html.element("section", &[("class", "empty"), ("aria-live", "polite")], |html| {
+        html.labelled("h2", &[], "No profile yet");
+        let text = if left > 0 {
+            format!("Samples are collected in windows. First profile in {left} s.")
+        } else {
+            "The first window is over; its profile is due any moment.".to_owned()
+        };
+        html.labelled("p", &[], &text);
+    });
+}
+
+/// Something per second of a window.
+fn per_second(amount: f64, duration: Duration) -> f64 {
+    if duration.is_zero() { 0.0 } else { amount / duration.as_secs_f64() }
+}
+
+struct Table<'a> {
+    window: &'a Window,
+    targets: Vec<TargetActivity>,
+    /// Labels that every row has, shown once.
+    shared: LabelSet,
+    /// Label sets of different names, enough to tell every name in use.
+    name_sets: Vec<LabelSet>,
+    largest: u64,
+    total: u64,
+}
+
+impl<'a> Table<'a> {
+    fn new(window: &'a Window, targets: Vec<TargetActivity>) -> Self {
+        let names: BTreeSet<&str> =
+            targets.iter().flat_map(|activity| activity.target.labels.iter()).map(|(name, _)| name).collect();
+        let name_sets = vec![names.into_iter().map(|name| (name, "x")).collect()];
+        Self {
+            window,
+            shared: shared_labels(targets.iter().map(|activity| &activity.target.labels)),
+            name_sets,
+            largest: targets.iter().map(|activity| activity.samples.0).max().unwrap_or_default(),
+            total: targets.iter().map(|activity| activity.samples.0).sum(),
+            targets,
+        }
+    }
+
+    fn render(&self, html: &mut Html) {
+        html.element("section", &[("aria-labelledby", "targets")], |html| {
+            html.element("div", &[("class", "bar-of-tools")], |html| {
+                html.element("h2", &[("id", "targets")], |html| {
+                    html.text("Active profilers ");
+                    html.labelled("small", &[("id", "shown")], &self.targets.len().to_string());
+                });
+                let filter = [
+                    ("id", "filter"),
+                    ("type", "search"),
+                    ("placeholder", "Filter by label"),
+                    ("aria-label", "Filter by label"),
+                    ("autocomplete", "off"),
+                    ("hidden", ""),
+                ];
+                html.void("input", &filter);
+            });
+            if self.shared.iter().next().is_some() {
+                html.element("p", &[("class", "shared")], |html| {
+                    html.text("On every profile: ");
+                    chips(html, self.shared.iter());
+                });
+            }
+            html.element("table", &[("class", "targets")], |html| self.table(html));
+        });
+    }
+
+    fn table(&self, html: &mut Html) {
+        html.element("thead", &[], |html| {
+            html.element("tr", &[], |html| {
+                for (name, class) in [
+                    ("Target", ""),
+                    ("Source", ""),
+                    ("CPU", "number"),
+                    ("Samples", "number"),
+                    ("Last profile", "number"),
+                    ("Last error", ""),
+                    ("Profile", ""),
+                ] {
+                    html.labelled("th", &[("scope", "col"), ("class", class)], name);
+                }
+            });
+        });
+        html.element("tbody", &[], |html| {
+            self.whole_host(html);
+            self.targets.iter().for_each(|activity| self.row(html, activity));
+        });
+    }
+
+    fn whole_host(&self, html: &mut Html) {
+        html.element("tr", &[("class", "whole")], |html| {
+            html.labelled("th", &[("scope", "row")], "Whole host");
+            cell(html, "Source", "source", "all");
+            self.cost(html, SampleCount(self.total), 1.0);
+            cell(html, "Last profile", "number", &ago(age_of(self.window.start + self.window.duration)));
+            cell(html, "Last error", "error none", "–");
+            links(html, "{}", "whole host");
+        });
+    }
+
+    fn row(&self, html: &mut Html, activity: &TargetActivity) {
+        let labels = &activity.target.labels;
+        let text = labels.to_string();
+        let class = if activity.samples.0 == 0 { "target idle" } else { "target" };
+        html.element("tr", &[("class", class), ("data-labels", &text)], |html| {
+            html.element("th", &[("scope", "row")], |html| {
+                chips(html, labels.iter().filter(|(name, _)| self.shared.get(name).is_none()));
+            });
+            cell(html, "Source", "source", activity.target.source.name());
+            self.cost(html, activity.samples, share(activity.samples.0, self.largest));
+            cell(html, "Last profile", "number", &ago(age_of(activity.last_profile)));
+            match &activity.last_error {
+                Some(error) => cell(html, "Last error", "error", error),
+                None => cell(html, "Last error", "error none", "–"),
+            }
+            links(html, &exact_selector(labels, &self.name_sets), &text);
+        });
+    }
+
+    fn cost(&self, html: &mut Html, samples: SampleCount, bar_share: f64) {
+        let cores = per_second(cpu_time(samples, self.window.period).as_secs_f64(), self.window.duration);
+        let title = format!("{} of all samples", percent(samples.0, self.total));
+        html.element("td", &[("class", "number cpu"), ("data-label", "CPU"), ("title", &title)], |html| {
+            html.labelled("span", &[], &format!("{cores:.2}"));
+            html.labelled("small", &[], " cores");
+            bar(html, bar_share);
+        });
+        cell(html, "Samples", "number", &count(samples.0));
+    }
+}
+
+fn ago(duration: Duration) -> String {
+    format!("{} ago", age(duration))
+}
+
+fn cell(html: &mut Html, name: &str, class: &str, text: &str) {
+    html.labelled("td", &[("class", class), ("data-label", name)], text);
+}
+
+fn links(html: &mut Html, selector: &str, of: &str) {
+    html.element("td", &[("class", "links"), ("data-label", "Profile")], |html| {
+        for (text, debug) in [("Show Profile", true), ("Download Pprof", false)] {
+            let (link, name) = (query_link(selector, debug), format!("{text} of {of}"));
+            html.labelled("a", &[("href", &link), ("aria-label", &name)], text);
+            html.text(" ");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::per_second;
+    use std::time::Duration;
+
+    #[test]
+    fn a_window_without_length_has_no_rate() {
+        assert_eq!(per_second(5.0, Duration::ZERO), 0.0);
+        assert_eq!(per_second(5.0, Duration::from_secs(10)), 0.5);
+    }
+}
