@@ -1,7 +1,10 @@
 //! parca-agent
 #![warn(missing_docs)]
 
+pub mod choice;
+pub mod exit;
 pub mod label;
+pub mod log;
 pub mod metrics;
 pub mod text;
 
@@ -11,3 +14,7 @@ pub mod symbolize;
 
 pub mod discovery;
 pub mod profile;
+
+pub mod config;
+
+pub mod cli;

@@ -1,0 +1,34 @@
+//! External labels of a file: a table of strings.
+
+use super::labels::ExternalLabels;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::Serializer;
+use std::fmt;
+
+/// Reads a table; a file holds one, the command line any number.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ExternalLabels>, D::Error> {
+    deserializer.deserialize_map(LabelTable).map(|labels| vec![labels])
+}
+
+/// Writes one table.
+pub fn serialize<S: Serializer>(labels: &[ExternalLabels], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(labels.iter().flat_map(|set| set.get().iter()))
+}
+
+struct LabelTable;
+
+impl<'de> Visitor<'de> for LabelTable {
+    type Value = ExternalLabels;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a table of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<ExternalLabels, A::Error> {
+        let mut labels = ExternalLabels::default();
+        while let Some((name, value)) = table.next_entry::<String, String>()? {
+            labels.add(&name, &value).map_err(de::Error::custom)?;
+        }
+        Ok(labels)
+    }
+}
