@@ -219,7 +219,7 @@ fn worker(flags: &Settings) -> Result<Command, Error> {
 }
 
 fn from_file(path: &Path, text: &str) -> Result<Settings, FileError> {
-    let keys = file::Keys { known: &flag::keys(), flags_only: &flag::NOT_IN_FILES };
+    let keys = file::Keys { known: &flag::keys(), aliases: &flag::ALIASES, flags_only: &flag::NOT_IN_FILES };
     file::parse(path, text, keys)
 }
 

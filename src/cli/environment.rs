@@ -3,6 +3,7 @@
 use super::settings::Settings;
 use super::{Error, Warning, flag, parse};
 use crate::choice;
+use crate::config::labels::ExternalLabels;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
@@ -12,6 +13,7 @@ const PREFIX: &str = "PARCA_AGENT_";
 /// Reads every variable that is a flag; the others that look like one are warned of.
 pub(super) fn read(variables: &[(OsString, OsString)]) -> Result<(Settings, Vec<Warning>), Error> {
     let mut settings = Settings::default();
+    let mut labels = ExternalLabels::default();
     let mut warnings = Vec::new();
     let mut sorted: Vec<_> = variables.iter().collect();
     // The system gives them in any order; the first fault told shall always be the same.
@@ -35,8 +37,13 @@ pub(super) fn read(variables: &[(OsString, OsString)]) -> Result<(Settings, Vec<
             .ok_or_else(|| fault(format!("\"{}\" is not UTF-8 text", value.as_bytes().escape_ascii())))?;
         let mut given =
             parse::settings(&[(flag.name, text.to_owned())], &[]).map_err(|error| fault(error.reason()))?;
-        settings.external_label.append(&mut given.external_label);
+        for part in given.external_label.drain(..) {
+            labels.extend(&part).map_err(|error| fault(error.to_string()))?;
+        }
         settings = settings.or(given);
+    }
+    if labels != ExternalLabels::default() {
+        settings.external_label.push(labels);
     }
     Ok((settings, warnings))
 }
@@ -76,7 +83,7 @@ mod tests {
         assert_eq!(settings.log_level, Some(Level::Debug));
         assert_eq!(settings.thread_labels, Some(false));
         let labels: Vec<_> = settings.external_label.iter().map(|set| set.get().to_string()).collect();
-        assert_eq!(labels, [r#"{a="1"}"#, r#"{b="2"}"#]);
+        assert_eq!(labels, [r#"{a="1",b="2"}"#]);
         assert!(warnings.is_empty(), "{warnings:?}");
     }
 
@@ -126,6 +133,11 @@ mod tests {
         ] {
             assert_eq!(read(&variables(&[(name, value)])).unwrap_err().to_string(), expected);
         }
+        let twice = [("PARCA_AGENT_EXTERNAL_LABEL", "a=1"), ("PARCA_AGENT_METADATA_EXTERNAL_LABELS", "a=1")];
+        assert_eq!(
+            read(&variables(&twice)).unwrap_err().to_string(),
+            r#"PARCA_AGENT_METADATA_EXTERNAL_LABELS: label "a" is given twice"#
+        );
         let broken = [("PARCA_AGENT_NODE".into(), OsString::from_vec(b"a\xff".to_vec()))];
         assert_eq!(read(&broken).unwrap_err().to_string(), r#"PARCA_AGENT_NODE: "a\xff" is not UTF-8 text"#);
     }

@@ -4,7 +4,7 @@ use super::settings::Settings;
 use argh::{ArgsInfo, FlagInfoKind};
 
 /// Other names of flags: today's Parca Agent calls them so.
-const ALIASES: [(&str, &str); 1] = [("metadata-external-labels", "external-label")];
+pub(super) const ALIASES: [(&str, &str); 1] = [("metadata-external-labels", "external-label")];
 
 /// Flags that a file cannot set.
 pub(super) const NOT_IN_FILES: [&str; 1] = ["config-path"];
@@ -58,9 +58,7 @@ pub(super) fn names() -> Vec<&'static str> {
     all().iter().filter(|flag| !flag.hidden).map(|flag| flag.name).chain(aliases).collect()
 }
 
-/// Every key of a file.
+/// Every key of a file, without other names.
 pub(super) fn keys() -> Vec<&'static str> {
-    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
-    let names = all().into_iter().map(|flag| flag.name).chain(aliases);
-    names.filter(|name| !NOT_IN_FILES.contains(name)).collect()
+    all().into_iter().map(|flag| flag.name).filter(|name| !NOT_IN_FILES.contains(name)).collect()
 }

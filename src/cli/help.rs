@@ -19,6 +19,7 @@ Flags:
 ";
 
 const NOTES: &str = "
+--name VALUE is the same as --name=VALUE. A BOOL flag alone means true, and --no-name means false.
 A flag is also a variable, --log-level is PARCA_AGENT_LOG_LEVEL, and a key of the file, log-level.
 A flag goes before a variable, a variable before the file, the file before the default.
 Exit codes: 0 clean, 1 failure, 2 wrong command line, 77 missing privilege or kernel feature,

@@ -42,6 +42,11 @@ pub(super) struct Settings {
     #[serde(with = "text")]
     pub(super) node: Option<NodeName>,
 
+    /// add labels to every profile, NAME=VALUE;NAME=VALUE; may be given again
+    #[argh(option, arg_name = "labels")]
+    #[serde(with = "label_table", alias = "metadata-external-labels", skip_serializing_if = "Vec::is_empty")]
+    pub(super) external_label: Vec<ExternalLabels>,
+
     /// make a private directory for temporary files in this directory
     #[argh(option, arg_name = "path")]
     #[serde(with = "text")]
@@ -65,11 +70,6 @@ pub(super) struct Settings {
     #[argh(option, arg_name = "object", hidden_help)]
     #[serde(with = "text")]
     pub(super) force_object: Option<ForcedObject>,
-
-    /// add labels to every profile, NAME=VALUE;NAME=VALUE; may be given again
-    #[argh(option, arg_name = "labels")]
-    #[serde(with = "label_table", alias = "metadata-external-labels", skip_serializing_if = "Vec::is_empty")]
-    pub(super) external_label: Vec<ExternalLabels>,
 
     #[argh(subcommand)]
     #[serde(skip)]

@@ -21,6 +21,8 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Keys<'a> {
     /// Keys of the file.
     pub known: &'a [&'a str],
+    /// Other names of keys, and the keys.
+    pub aliases: &'a [(&'a str, &'a str)],
     /// Names of flags that are no keys.
     pub flags_only: &'a [&'a str],
 }
@@ -70,6 +72,14 @@ pub enum Problem {
     /// A key that is a flag, but makes no sense in a file.
     #[error("key {key:?} cannot be set in a file, only by a flag or a variable")]
     FlagOnly {
+        /// The key.
+        key: String,
+    },
+    /// A key by two of its names.
+    #[error("key {alias:?} is another name of {key:?}, which is set too")]
+    Alias {
+        /// The other name.
+        alias: String,
         /// The key.
         key: String,
     },
@@ -168,38 +178,49 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str, keys: Keys<'_>) -> Re
         let span = fault.span();
         error(Problem::Syntax(one_line(fault.message())), span)
     };
-    let table = DeTable::parse(text).map_err(syntax)?;
+    let (table, faults) = DeTable::parse_recoverable(text);
+    // The parser goes on behind a fault, and may stumble over what it left.
+    let first = faults.into_iter().min_by_key(|fault| fault.span().map_or(0, |span| span.start));
+    if let Some(fault) = first {
+        return Err(syntax(fault));
+    }
     // In the order of the file, so that the first fault of the file is told first.
     let mut entries: Vec<_> = table.get_ref().iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     for (key, _) in &entries {
         let name = key.get_ref().as_ref();
-        if let Some(problem) = unknown_key(name, keys) {
+        if let Some(problem) = bad_key(name, table.get_ref(), keys) {
             return Err(error(problem, Some(key.span())));
         }
     }
     T::deserialize(toml::Deserializer::from(table.clone())).map_err(|fault| {
         let span = fault.span();
-        let within = |value: Range<usize>| {
-            span.as_ref().is_some_and(|span| value.start <= span.start && span.end <= value.end)
-        };
+        let start = span.as_ref().map_or(0, |span| span.start);
+        // The span of a table is its header alone, so the key of a fault is the last before it.
+        let begin = |key: Range<usize>, value: Range<usize>| key.start.min(value.start);
+        let key = entries.iter().rev().find(|(key, value)| begin(key.span(), value.span()) <= start);
         let reason = one_line(fault.message());
-        match entries.iter().find(|(key, value)| within(key.span()) || within(value.span())) {
-            Some((key, _)) => error(Problem::Value { key: key.get_ref().to_string(), reason }, span.clone()),
-            None => error(Problem::Syntax(reason), span.clone()),
-        }
+        let problem = match key {
+            Some((key, _)) => Problem::Value { key: key.get_ref().to_string(), reason },
+            None => Problem::Syntax(reason),
+        };
+        error(problem, span)
     })
 }
 
-fn unknown_key(name: &str, keys: Keys<'_>) -> Option<Problem> {
-    if keys.known.contains(&name) {
-        None
-    } else if keys.flags_only.contains(&name) {
-        Some(Problem::FlagOnly { key: name.into() })
-    } else {
-        let nearest = choice::nearest(name, keys.known.iter().copied()).map(str::to_owned);
-        Some(Problem::UnknownKey { key: name.into(), nearest })
+fn bad_key(name: &str, table: &DeTable<'_>, keys: Keys<'_>) -> Option<Problem> {
+    if let Some((alias, key)) = keys.aliases.iter().find(|(alias, _)| *alias == name) {
+        let both = table.contains_key(*key);
+        return both.then(|| Problem::Alias { alias: (*alias).into(), key: (*key).into() });
     }
+    if keys.known.contains(&name) {
+        return None;
+    }
+    if keys.flags_only.contains(&name) {
+        return Some(Problem::FlagOnly { key: name.into() });
+    }
+    let nearest = choice::nearest(name, keys.known.iter().copied()).map(str::to_owned);
+    Some(Problem::UnknownKey { key: name.into(), nearest })
 }
 
 /// Settings that TOML cannot hold.

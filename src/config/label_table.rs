@@ -1,7 +1,8 @@
 //! External labels of a file: a table of strings.
 
 use super::labels::ExternalLabels;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::ser::Serializer;
 use std::fmt;
 
@@ -26,9 +27,24 @@ impl<'de> Visitor<'de> for LabelTable {
 
     fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<ExternalLabels, A::Error> {
         let mut labels = ExternalLabels::default();
-        while let Some((name, value)) = table.next_entry::<String, String>()? {
-            labels.add(&name, &value).map_err(de::Error::custom)?;
+        while let Some(name) = table.next_key()? {
+            table.next_value_seed(LabelValue { labels: &mut labels, name })?;
         }
         Ok(labels)
+    }
+}
+
+/// Adds a label while its value is read, so that a fault gets the place of the value.
+struct LabelValue<'a> {
+    labels: &'a mut ExternalLabels,
+    name: String,
+}
+
+impl<'de> DeserializeSeed<'de> for LabelValue<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let value = String::deserialize(deserializer)?;
+        self.labels.add(&self.name, &value).map_err(de::Error::custom)
     }
 }
