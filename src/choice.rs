@@ -23,9 +23,16 @@ pub fn word<T: Copy + PartialEq>(meaning: T, all: &[(&'static str, T)]) -> &'sta
     all.iter().find(|(_, other)| *other == meaning).map_or("", |(word, _)| word)
 }
 
+/// Longest word that is compared, in bytes: no name is as long, and a comparison takes memory for each
+/// pair of letters.
+const MAX_COMPARED: usize = 64;
+
 /// The known name that a misspelt one most likely means: at most a third of it is wrong, and at most
 /// three letters.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if given.len() > MAX_COMPARED {
+        return None;
+    }
     let allowed = (given.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()
@@ -65,6 +72,7 @@ mod tests {
             ("bearer-token", None),
             ("", None),
             ("x", None),
+            (&"node".repeat(1 << 20), None),
         ] {
             assert_eq!(nearest(given, known), expected, "{given}");
         }

@@ -13,7 +13,7 @@ mod settings;
 use crate::choice;
 use crate::config::Config;
 use crate::config::file::{self, FileError};
-use crate::config::labels::NodeNameError;
+use crate::config::node::NodeNameError;
 use crate::exit::Exit;
 use normalise::CommandLine;
 use settings::{ConfigAction, Settings, Subcommand};

@@ -5,6 +5,7 @@ use parca_agent::cli::{self, Command, Error, Invocation};
 use parca_agent::config::{Config, file};
 use parca_agent::exit::Exit;
 use parca_agent::log::{Format, Level};
+use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -262,6 +263,7 @@ fn a_command_line_that_is_wrong_is_told_by_name() {
         ("--log-level=loud", r#"--log-level: "loud" is none of error, warn, info, debug"#),
         ("--log-level=info --log-level=debug", "--log-level: given twice"),
         ("--thread-labels=maybe", r#"--thread-labels: "maybe" is neither true nor false"#),
+        ("--config-path=", r#"--config-path: "" is no path"#),
         ("--thread-labels false", r#"unknown command "false""#),
         ("--external-label a=1 --external-label a=2", r#"--external-label: label "a" is given twice"#),
         (
@@ -323,4 +325,34 @@ fn this_process_has_a_host_name() {
     let invocation = Invocation { arguments: vec![], ..Invocation::of_this_process() };
     assert!(!invocation.host_name.is_empty());
     assert!(!invocation.variables.is_empty());
+}
+
+/// An error in one line, without what could change how a terminal shows it.
+fn is_plain(error: &Error) -> bool {
+    !error.to_string().chars().any(char::is_control)
+}
+
+proptest! {
+    #[test]
+    fn any_file_is_read_or_refused_in_one_line(
+        text in prop_oneof![any::<String>(), r#"([a-z-]{1,12}|node|"[^"]{0,4}"|[\[\]={}\n.'"\x1b]| ){0,20}"#],
+    ) {
+        let with_file = invocation("--config-path=/f.toml", &[]);
+        if let Err(error) = cli::load(&with_file, |_| Ok(text.clone())) {
+            prop_assert!(is_plain(&error), "{:?}", error);
+        }
+    }
+
+    #[test]
+    fn any_command_line_is_read_or_refused_in_one_line(
+        arguments in prop::collection::vec(
+            prop_oneof![any::<String>(), "--(node|log-level|thread-labels|external-label)(=[^\0]{0,4})?", "config|check|--"],
+            0..6,
+        ),
+    ) {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        if let Err(error) = cli::load(&Invocation { arguments, ..invocation("", &[]) }, file::read) {
+            prop_assert!(is_plain(&error), "{:?}", error);
+        }
+    }
 }

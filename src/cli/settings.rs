@@ -4,10 +4,14 @@
 //! the help text and `config print` learn of it from this structure.
 
 use super::Error;
+use crate::config::address::HttpAddress;
 use crate::config::directory::Directory;
-use crate::config::labels::{ExternalLabels, NodeName};
-use crate::config::sampling::{ForcedObject, Frequency, WindowDuration};
-use crate::config::{self, Config, address::HttpAddress, label_table, text};
+use crate::config::forced_object::ForcedObject;
+use crate::config::frequency::Frequency;
+use crate::config::labels::ExternalLabels;
+use crate::config::node::NodeName;
+use crate::config::window::WindowDuration;
+use crate::config::{self, Config, label_table, text};
 use crate::log::{Format, Level};
 use argh::{ArgsInfo, FromArgs};
 use serde::{Deserialize, Serialize};
@@ -18,7 +22,7 @@ use std::path::PathBuf;
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct Settings {
     /// read settings from this TOML file
-    #[argh(option, arg_name = "path")]
+    #[argh(option, arg_name = "path", from_str_fn(parse_path))]
     #[serde(skip)]
     pub(super) config_path: Option<PathBuf>,
 
@@ -105,7 +109,7 @@ pub(super) enum ConfigAction {
 #[argh(subcommand, name = "check")]
 pub(super) struct Check {
     /// the file to check, in place of that of --config-path
-    #[argh(positional)]
+    #[argh(positional, from_str_fn(parse_path))]
     pub(super) path: Option<PathBuf>,
 }
 
@@ -121,6 +125,10 @@ pub(super) struct Worker {}
 
 fn parse_bool(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
+}
+
+fn parse_path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err(format!("{text:?} is no path")) } else { Ok(text.into()) }
 }
 
 impl Settings {

@@ -7,16 +7,21 @@ pub mod address;
 pub mod directory;
 pub mod duration;
 pub mod file;
+pub mod forced_object;
+pub mod frequency;
 pub mod label_table;
 pub mod labels;
-pub mod sampling;
+pub mod node;
 pub mod text;
+pub mod window;
 
 use crate::label::LabelSet;
 use crate::log;
 use address::HttpAddress;
-use sampling::{ForcedObject, Frequency, WindowDuration};
+use forced_object::ForcedObject;
+use frequency::Frequency;
 use std::path::PathBuf;
+use window::WindowDuration;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
