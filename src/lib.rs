@@ -1,7 +1,10 @@
 //! parca-agent
 
 pub mod address;
+pub mod choice;
+pub mod exit;
 pub mod label;
+pub mod log;
 pub mod metrics;
 pub mod sys;
 pub mod text;
@@ -9,6 +12,7 @@ pub mod text;
 pub mod object;
 pub mod process;
 pub mod symbolize;
+pub mod worker;
 
 pub mod sample;
 
@@ -20,3 +24,9 @@ pub mod collector;
 pub mod pprof;
 
 pub mod http;
+
+pub mod cli;
+pub mod config;
+
+pub mod agent;
+pub mod own_usage;

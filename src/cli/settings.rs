@@ -1,0 +1,206 @@
+//! What was typed in one layer: on the command line, in the environment or in a file.
+//!
+//! A flag is added here, and in [`Config`], which holds its default; the normaliser, the environment,
+//! the help text and `config print` learn of it from this structure.
+
+use super::Error;
+use crate::config::address::HttpAddress;
+use crate::config::directory::Directory;
+use crate::config::forced_object::ForcedObject;
+use crate::config::frequency::Frequency;
+use crate::config::labels::ExternalLabels;
+use crate::config::node::NodeName;
+use crate::config::window::WindowDuration;
+use crate::config::{self, Config, label_table, text};
+use crate::log::{Format, Level};
+use argh::{ArgsInfo, FromArgs};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// samples the stacks of every process of this host
+#[derive(Clone, Debug, Default, PartialEq, FromArgs, ArgsInfo, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct Settings {
+    /// read settings from this TOML file
+    #[argh(option, arg_name = "path", from_str_fn(parse_path))]
+    #[serde(skip)]
+    pub(super) config_path: Option<PathBuf>,
+
+    /// least serious record to log: error, warn, info or debug
+    #[argh(option, arg_name = "level")]
+    #[serde(with = "text")]
+    pub(super) log_level: Option<Level>,
+
+    /// how to write the log: logfmt or json
+    #[argh(option, arg_name = "format")]
+    #[serde(with = "text")]
+    pub(super) log_format: Option<Format>,
+
+    /// serve the pages here: HOST:PORT, or :PORT for every interface
+    #[argh(option, arg_name = "address")]
+    #[serde(with = "text")]
+    pub(super) http_address: Option<HttpAddress>,
+
+    /// value of the label node; in Kubernetes it must be the name of the node
+    #[argh(option, arg_name = "name")]
+    #[serde(with = "text")]
+    pub(super) node: Option<NodeName>,
+
+    /// add labels to every profile, NAME=VALUE;NAME=VALUE; may be given again
+    #[argh(option, arg_name = "labels")]
+    #[serde(with = "label_table", alias = "metadata-external-labels", skip_serializing_if = "Vec::is_empty")]
+    pub(super) external_label: Vec<ExternalLabels>,
+
+    /// make a private directory for temporary files in this directory
+    #[argh(option, arg_name = "path")]
+    #[serde(with = "text")]
+    pub(super) temp_dir: Option<Directory>,
+
+    /// length of one profile, from 1s to 10m
+    #[argh(option, arg_name = "duration")]
+    #[serde(with = "text")]
+    pub(super) profiling_duration: Option<WindowDuration>,
+
+    /// samples a second on each CPU, from 1 to 10000
+    #[argh(option, arg_name = "hertz")]
+    #[serde(with = "text::number")]
+    pub(super) profiling_cpu_sampling_frequency: Option<Frequency>,
+
+    /// give samples the labels thread_id and thread_name
+    #[argh(option, arg_name = "bool", from_str_fn(parse_bool))]
+    pub(super) thread_labels: Option<bool>,
+
+    /// load this BPF object without a probe: modern or baseline
+    #[argh(option, arg_name = "object", hidden_help)]
+    #[serde(with = "text")]
+    pub(super) force_object: Option<ForcedObject>,
+
+    #[argh(subcommand)]
+    #[serde(skip)]
+    pub(super) subcommand: Option<Subcommand>,
+}
+
+/// What to do other than to run.
+#[derive(Clone, Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(subcommand)]
+pub(super) enum Subcommand {
+    Config(ConfigCommand),
+    Worker(Worker),
+}
+
+/// look at the configuration
+#[derive(Clone, Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "config")]
+pub(super) struct ConfigCommand {
+    #[argh(subcommand)]
+    pub(super) action: ConfigAction,
+}
+
+/// What to do with the configuration.
+#[derive(Clone, Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(subcommand)]
+pub(super) enum ConfigAction {
+    Check(Check),
+    Print(Print),
+}
+
+/// say whether the configuration is right
+#[derive(Clone, Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "check")]
+pub(super) struct Check {
+    /// the file to check, in place of that of --config-path
+    #[argh(positional, from_str_fn(parse_path))]
+    pub(super) path: Option<PathBuf>,
+}
+
+/// print the configuration in force
+#[derive(Clone, Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "print")]
+pub(super) struct Print {}
+
+/// run as the sandboxed worker of an agent
+#[derive(Clone, Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "worker")]
+pub(super) struct Worker {}
+
+fn parse_bool(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
+}
+
+fn parse_path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err(format!("{text:?} is no path")) } else { Ok(text.into()) }
+}
+
+impl Settings {
+    /// These settings, and those of a lower layer where these are silent. Labels are one setting: a
+    /// layer that gives any hides those of the lower ones.
+    pub(super) fn or(self, lower: Self) -> Self {
+        let labels = if self.external_label.is_empty() { lower.external_label } else { self.external_label };
+        Self {
+            config_path: self.config_path.or(lower.config_path),
+            log_level: self.log_level.or(lower.log_level),
+            log_format: self.log_format.or(lower.log_format),
+            http_address: self.http_address.or(lower.http_address),
+            node: self.node.or(lower.node),
+            temp_dir: self.temp_dir.or(lower.temp_dir),
+            profiling_duration: self.profiling_duration.or(lower.profiling_duration),
+            profiling_cpu_sampling_frequency: self
+                .profiling_cpu_sampling_frequency
+                .or(lower.profiling_cpu_sampling_frequency),
+            thread_labels: self.thread_labels.or(lower.thread_labels),
+            force_object: self.force_object.or(lower.force_object),
+            external_label: labels,
+            subcommand: self.subcommand.or(lower.subcommand),
+        }
+    }
+
+    /// The configuration that these settings make, with defaults where they are silent.
+    pub(super) fn into_config(self, host_name: &str) -> Result<Config, Error> {
+        let node = match self.node {
+            Some(node) => node,
+            None => host_name.parse().map_err(Error::HostName)?,
+        };
+        let mut labels = ExternalLabels::default();
+        for part in &self.external_label {
+            // Only the command line can give labels in several parts.
+            let twice = |error| Error::Flag { flag: "external-label".into(), reason: format!("{error}") };
+            labels.extend(part).map_err(twice)?;
+        }
+        let default = Config::defaults(node.into_string());
+        Ok(Config {
+            log: config::LogConfig {
+                level: self.log_level.unwrap_or(default.log.level),
+                format: self.log_format.unwrap_or(default.log.format),
+            },
+            http: config::HttpConfig { address: self.http_address.unwrap_or(default.http.address) },
+            labels: config::LabelConfig { node: default.labels.node, external: labels.get().clone() },
+            profiling: config::ProfilingConfig {
+                duration: self.profiling_duration.unwrap_or(default.profiling.duration),
+                frequency: self.profiling_cpu_sampling_frequency.unwrap_or(default.profiling.frequency),
+                thread_labels: self.thread_labels.unwrap_or(default.profiling.thread_labels),
+                forced_object: self.force_object.or(default.profiling.forced_object),
+            },
+            temp_dir: self.temp_dir.map_or(default.temp_dir, Directory::into_path),
+        })
+    }
+
+    /// The settings that say in full what a configuration holds.
+    pub(super) fn of_config(config: Config) -> Self {
+        let Config { log, http, labels, profiling, temp_dir } = config;
+        let external = ExternalLabels::from(labels.external);
+        Self {
+            config_path: None,
+            log_level: Some(log.level),
+            log_format: Some(log.format),
+            http_address: Some(http.address),
+            node: labels.node.parse().ok(),
+            temp_dir: Some(temp_dir.into()),
+            profiling_duration: Some(profiling.duration),
+            profiling_cpu_sampling_frequency: Some(profiling.frequency),
+            thread_labels: Some(profiling.thread_labels),
+            force_object: profiling.forced_object,
+            external_label: if external == ExternalLabels::default() { vec![] } else { vec![external] },
+            subcommand: None,
+        }
+    }
+}

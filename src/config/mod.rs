@@ -1,0 +1,183 @@
+//! The configuration in force: plain, checked values that every part takes its own piece of.
+//!
+//! What was typed, and in which layer, is [`crate::cli`]'s matter. The default of each setting stands
+//! here, once.
+
+pub mod address;
+pub mod directory;
+pub mod duration;
+pub mod file;
+pub mod forced_object;
+pub mod frequency;
+pub mod label_table;
+pub mod labels;
+pub mod node;
+pub mod text;
+pub mod window;
+
+use crate::label::LabelSet;
+use crate::log;
+use address::HttpAddress;
+use forced_object::ForcedObject;
+use frequency::Frequency;
+use std::path::PathBuf;
+use window::WindowDuration;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// The agent's own pages.
+    pub http: HttpConfig,
+    /// Labels of every profile.
+    pub labels: LabelConfig,
+    /// What is measured.
+    pub profiling: ProfilingConfig,
+    /// Where the agent makes its private directory for temporary files.
+    pub temp_dir: PathBuf,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The least serious record that is written.
+    pub level: log::Level,
+    /// How a record is written.
+    pub format: log::Format,
+}
+
+/// The agent's own pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where they are served.
+    pub address: HttpAddress,
+}
+
+/// Labels of every profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelConfig {
+    /// Value of the label `node`.
+    pub node: String,
+    /// Labels that the operator adds.
+    pub external: LabelSet,
+}
+
+/// What is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfilingConfig {
+    /// Length of one profile.
+    pub duration: WindowDuration,
+    /// Samples a second on each CPU.
+    pub frequency: Frequency,
+    /// Whether samples carry `thread_id` and `thread_name`.
+    pub thread_labels: bool,
+    /// Which BPF object to load without a probe.
+    pub forced_object: Option<ForcedObject>,
+}
+
+impl Config {
+    /// Every setting at its default, for the host of this name.
+    pub fn defaults(node: String) -> Self {
+        Self {
+            log: LogConfig { level: log::Level::Info, format: log::Format::Logfmt },
+            http: HttpConfig { address: HttpAddress::DEFAULT },
+            labels: LabelConfig { node, external: LabelSet::default() },
+            profiling: ProfilingConfig {
+                duration: WindowDuration::DEFAULT,
+                frequency: Frequency::DEFAULT,
+                thread_labels: true,
+                forced_object: None,
+            },
+            temp_dir: PathBuf::from("/tmp"),
+        }
+    }
+
+    /// What a reload from one configuration to another changes.
+    pub fn reload_diff(old: &Self, new: &Self) -> ReloadDiff {
+        // Taken apart, so that a new setting has to be put into one of the two lists.
+        let Self { log, http, labels, profiling, temp_dir } = old;
+        let LogConfig { level, format } = log;
+        let HttpConfig { address } = http;
+        let LabelConfig { node, external } = labels;
+        let ProfilingConfig { duration, frequency, thread_labels, forced_object } = profiling;
+        let at_once = [
+            ("log-level", *level != new.log.level),
+            ("log-format", *format != new.log.format),
+            ("external-label", *external != new.labels.external),
+            ("thread-labels", *thread_labels != new.profiling.thread_labels),
+        ];
+        let at_restart = [
+            ("http-address", *address != new.http.address),
+            ("node", *node != new.labels.node),
+            ("temp-dir", *temp_dir != new.temp_dir),
+            ("profiling-duration", *duration != new.profiling.duration),
+            ("profiling-cpu-sampling-frequency", *frequency != new.profiling.frequency),
+            ("force-object", *forced_object != new.profiling.forced_object),
+        ];
+        ReloadDiff { at_once: changed(&at_once), at_restart: changed(&at_restart) }
+    }
+}
+
+/// Keys that a reload changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReloadDiff {
+    /// The new value can take effect in the running agent.
+    pub at_once: Vec<&'static str>,
+    /// The new value needs a new start.
+    pub at_restart: Vec<&'static str>,
+}
+
+fn changed(keys: &[(&'static str, bool)]) -> Vec<&'static str> {
+    keys.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, ReloadDiff};
+    use crate::log;
+
+    fn defaults() -> Config {
+        Config::defaults("host".into())
+    }
+
+    #[test]
+    fn a_reload_of_the_same_file_changes_nothing() {
+        assert_eq!(Config::reload_diff(&defaults(), &defaults()), ReloadDiff::default());
+    }
+
+    #[test]
+    fn what_can_change_while_running_takes_effect_at_once() {
+        let mut new = defaults();
+        new.log.level = log::Level::Debug;
+        new.log.format = log::Format::Json;
+        new.labels.external.set("region", "eu-1");
+        new.profiling.thread_labels = false;
+        let diff = Config::reload_diff(&defaults(), &new);
+        assert_eq!(diff.at_once, ["log-level", "log-format", "external-label", "thread-labels"]);
+        assert!(diff.at_restart.is_empty(), "{diff:?}");
+    }
+
+    #[test]
+    fn what_was_opened_or_attached_needs_a_restart() {
+        let mut new = Config::defaults("other".into());
+        new.http.address = "127.0.0.1:80".parse().unwrap();
+        new.temp_dir = "/var/tmp".into();
+        new.profiling.duration = "1m".parse().unwrap();
+        new.profiling.frequency = "99".parse().unwrap();
+        new.profiling.forced_object = Some("baseline".parse().unwrap());
+        let diff = Config::reload_diff(&defaults(), &new);
+        assert!(diff.at_once.is_empty(), "{diff:?}");
+        assert_eq!(
+            diff.at_restart,
+            [
+                "http-address",
+                "node",
+                "temp-dir",
+                "profiling-duration",
+                "profiling-cpu-sampling-frequency",
+                "force-object"
+            ]
+        );
+    }
+}
