@@ -1,0 +1,4 @@
+//! The system calls that have no safe wrapper: the only place of this crate with `unsafe`.
+#![allow(unsafe_code)]
+
+pub mod descriptor;
