@@ -61,6 +61,8 @@ impl WorkerProcess {
             .arg0("parca-agent")
             .arg("worker")
             .env_clear()
+            // Ctrl-C in a terminal goes to the agent alone, which ends the worker when it is done.
+            .process_group(0)
             .stdin(theirs)
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())

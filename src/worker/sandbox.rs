@@ -101,31 +101,23 @@ fn drop_capabilities() -> Result<(), Errno> {
     )
 }
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type Compiled<T> = Result<T, seccompiler::BackendError>;
 
 /// The system calls that remain; any other ends the process at once.
-fn system_calls() -> Result<BpfProgram, seccompiler::BackendError> {
-    let mut rules: Rules = ANYHOW_ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
-    let socket =
-        |call| -> Result<_, _> { Ok((call, vec![SeccompRule::new(vec![equals(0, libc::STDIN_FILENO)?])?])) };
-    let errors =
-        |call| -> Result<_, _> { Ok((call, vec![SeccompRule::new(vec![equals(0, libc::STDERR_FILENO)?])?])) };
-    let data =
-        |call| -> Result<_, _> { Ok((call, vec![SeccompRule::new(vec![without(2, libc::PROT_EXEC)?])?])) };
-    let conditional: [Result<(i64, Vec<SeccompRule>), seccompiler::BackendError>; 6] = [
-        socket(libc::SYS_recvmsg),
-        socket(libc::SYS_sendto),
-        errors(libc::SYS_write),
-        errors(libc::SYS_writev),
-        data(libc::SYS_mprotect),
-        Ok((
-            libc::SYS_mmap,
-            vec![SeccompRule::new(vec![without(2, libc::PROT_EXEC)?, with(3, libc::MAP_ANONYMOUS)?])?],
-        )),
-    ];
-    for rule in conditional {
-        let (call, conditions) = rule?;
-        rules.insert(call, conditions);
+fn system_calls() -> Compiled<BpfProgram> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        ANYHOW_ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+    for (call, conditions) in [
+        (libc::SYS_recvmsg, vec![equals(0, libc::STDIN_FILENO)?]),
+        (libc::SYS_sendto, vec![equals(0, libc::STDIN_FILENO)?]),
+        (libc::SYS_write, vec![equals(0, libc::STDERR_FILENO)?]),
+        (libc::SYS_writev, vec![equals(0, libc::STDERR_FILENO)?]),
+        // Builds with debug assertions look whether a descriptor is open before they close it.
+        (libc::SYS_fcntl, vec![equals(1, libc::F_GETFD)?]),
+        (libc::SYS_mprotect, vec![without(2, libc::PROT_EXEC)?]),
+        (libc::SYS_mmap, vec![without(2, libc::PROT_EXEC)?, with(3, libc::MAP_ANONYMOUS)?]),
+    ] {
+        rules.insert(call, vec![SeccompRule::new(conditions)?]);
     }
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, ARCHITECTURE)?.try_into()
 }
@@ -160,16 +152,16 @@ const ARCHITECTURE: TargetArch = TargetArch::x86_64;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: TargetArch = TargetArch::aarch64;
 
-fn equals(argument: u8, value: i32) -> Result<SeccompCondition, seccompiler::BackendError> {
+fn equals(argument: u8, value: i32) -> Compiled<SeccompCondition> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, flags(value))
 }
 
-fn with(argument: u8, flag: i32) -> Result<SeccompCondition, seccompiler::BackendError> {
+fn with(argument: u8, flag: i32) -> Compiled<SeccompCondition> {
     let operator = SeccompCmpOp::MaskedEq(flags(flag));
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, flags(flag))
 }
 
-fn without(argument: u8, flag: i32) -> Result<SeccompCondition, seccompiler::BackendError> {
+fn without(argument: u8, flag: i32) -> Compiled<SeccompCondition> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(flags(flag)), 0)
 }
 
