@@ -5,6 +5,7 @@ use crate::collector::closer::BaseLabels;
 use crate::collector::{Collector, CollectorOptions};
 use crate::config::Config;
 use crate::config::file;
+use crate::config::forced_object::ForcedObject;
 use crate::exit::Exit;
 use crate::http::{self, Server};
 use crate::metrics::{Exposition, Gauge, Registry};
@@ -12,6 +13,7 @@ use crate::object::library::ObjectLibrary;
 use crate::own_usage;
 use crate::pprof;
 use crate::profile::publish::Windows;
+use crate::sample::object::ObjectKind;
 use crate::sample::{Sampler, SamplerOptions, StartError};
 use crate::worker::supervisor::{Options as WorkerOptions, Supervisor};
 use anyhow::Context;
@@ -83,7 +85,7 @@ async fn serve(
         "sampling"
     );
     let supervisor = Arc::new(Supervisor::start(WorkerOptions::default()).context("failed to start the worker's supervisor")?);
-    let objects = Arc::new(ObjectLibrary::new(supervisor));
+    let objects = Arc::new(ObjectLibrary::default());
     let collector_options = CollectorOptions {
         duration: config.profiling.duration.get(),
         sampler: options,
@@ -93,8 +95,7 @@ async fn serve(
     let collector = Collector::new(collector_options, sampler, &objects, windows)
         .context("failed to start collecting samples")?;
     collector.register(&registry);
-    let library = objects.clone();
-    registry.register(move |exposition| library.collect(exposition));
+    registry.register(move |exposition| supervisor.collect(exposition));
     let (stop, stopped) = bounded::<()>(1);
     let collecting = executor.spawn(collector.run(async move {
         // Closed, or a message: both say stop.
@@ -134,7 +135,11 @@ async fn serve(
 }
 
 fn sampler_options(config: &Config) -> SamplerOptions {
-    SamplerOptions { frequency: config.profiling.frequency.hertz(), force: config.profiling.forced_object }
+    let force = config.profiling.forced_object.map(|object| match object {
+        ForcedObject::Modern => ObjectKind::Modern,
+        ForcedObject::Baseline => ObjectKind::Baseline,
+    });
+    SamplerOptions { frequency: config.profiling.frequency.hertz(), force }
 }
 
 fn start_server(
@@ -156,7 +161,7 @@ fn start_server(
         ready: ready.clone(),
         encode: Box::new(move |window, profiles| {
             let options = pprof::Options { thread_labels: thread_labels.load(Ordering::Relaxed) };
-            pprof::encode(window, profiles, options)
+            pprof::encode(window, profiles, options).unwrap_or_default()
         }),
     };
     let addresses = config.http.address.socket_addresses().context("failed to look up the address to serve on")?;

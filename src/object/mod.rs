@@ -66,6 +66,8 @@ pub enum Unidentified {
     KilledWorker,
     /// The queue of files to identify was full.
     QueueFull,
+    /// No worker could be started.
+    NoWorker,
 }
 
 impl ObjectInfo {
@@ -122,7 +124,7 @@ impl fmt::Display for Unidentified {
 
 impl Unidentified {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Gone,
         Self::Refused,
         Self::UnsafeFileSystem,
@@ -130,7 +132,21 @@ impl Unidentified {
         Self::Malformed,
         Self::KilledWorker,
         Self::QueueFull,
+        Self::NoWorker,
     ];
+
+    /// Says whether the reason lies in the file, so that another try would end the same. The others lie
+    /// in the process or in the agent's load, and another process that maps the file may do better.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Refused
+            | Self::UnsafeFileSystem
+            | Self::TooLarge
+            | Self::Malformed
+            | Self::KilledWorker => true,
+            Self::Gone | Self::QueueFull | Self::NoWorker => false,
+        }
+    }
 
     /// As a metric's label value.
     pub fn name(self) -> &'static str {
@@ -142,6 +158,7 @@ impl Unidentified {
             Self::Malformed => "malformed",
             Self::KilledWorker => "killed_worker",
             Self::QueueFull => "queue_full",
+            Self::NoWorker => "no_worker",
         }
     }
 }

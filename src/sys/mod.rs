@@ -1,5 +1,6 @@
-//! System calls that no safe library wraps. The only unsafe code of this crate.
+//! The system calls that have no safe wrapper: the only place of this crate with `unsafe`.
 #![allow(unsafe_code)]
 
+pub mod descriptor;
 pub mod kernfs;
 pub mod perf_event;

@@ -1,0 +1,303 @@
+//! The agent's side: keeps one worker alive and feeds it one job at a time.
+//!
+//! A job that kills or hangs the worker ends as [`Unidentified::KilledWorker`], and the next job gets a
+//! fresh worker. A job that the worker had not taken when it died is not to blame, and is tried once more.
+
+use super::metrics::{Restart, WorkerMetrics};
+use super::pace::Pace;
+use super::process::{Failure, WorkerProcess};
+use super::protocol::{JobId, JobKind, ProtocolError, Reply, Request, decode_identified};
+use super::queue::Queue;
+use crate::metrics::Exposition;
+use crate::object::{ObjectInfo, Unidentified};
+use rustix::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Most jobs that wait. Each holds one descriptor.
+pub const MAX_QUEUED: usize = 1024;
+
+/// Wall time of one job.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Jobs after which a worker is replaced, so that nothing piles up in it.
+const JOBS_PER_WORKER: u32 = 4096;
+
+/// Time in jobs after which a worker is replaced: no more than its CPU time, which is limited in sum.
+const BUSY_PER_WORKER: Duration = Duration::from_secs(60);
+
+/// Killed workers that may be left behind, held by the kernel, before no more are started.
+const MAX_STUCK: usize = 8;
+
+/// How often a job is given to a worker that dies before taking it.
+const DELIVERIES: usize = 2;
+
+/// How the worker is started and held to account.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The executable.
+    pub program: PathBuf,
+    /// Wall time of one job.
+    pub deadline: Duration,
+    /// Most jobs that wait.
+    pub queue: usize,
+    /// Jobs after which a worker is replaced.
+    pub jobs_per_worker: u32,
+}
+
+impl Default for Options {
+    /// The running program itself, also when its file has been replaced meanwhile.
+    fn default() -> Self {
+        Self {
+            program: PathBuf::from("/proc/self/exe"),
+            deadline: DEADLINE,
+            queue: MAX_QUEUED,
+            jobs_per_worker: JOBS_PER_WORKER,
+        }
+    }
+}
+
+type Identified = Box<dyn FnOnce(Result<ObjectInfo, Unidentified>) + Send>;
+
+/// One job that waits.
+struct Job {
+    file: OwnedFd,
+    task: Task,
+}
+
+/// What to do with the file, and whom to tell.
+enum Task {
+    Identify(Identified),
+}
+
+/// Owns the thread that owns the worker. Dropped, it ends both.
+pub struct Supervisor {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the callers and the thread share.
+struct Shared {
+    queue: Queue<Job>,
+    metrics: WorkerMetrics,
+    /// Process id of the worker, 0 when there is none.
+    worker: AtomicU32,
+}
+
+impl Supervisor {
+    /// Starts the thread. The worker itself is started by the first job.
+    pub fn start(options: Options) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Queue::new(options.queue),
+            metrics: WorkerMetrics::default(),
+            worker: AtomicU32::new(0),
+        });
+        let keeper = Keeper::new(options, Arc::clone(&shared));
+        let thread =
+            std::thread::Builder::new().name("worker-keeper".to_owned()).spawn(move || keeper.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Identifies a file. `done` is called once, on the supervisor's thread or, when the queue is full, at
+    /// once on the caller's; it must not wait for anything. Of jobs still queued when the supervisor is
+    /// dropped it is called with [`Unidentified::QueueFull`].
+    pub fn identify(
+        &self,
+        file: OwnedFd,
+        done: impl FnOnce(Result<ObjectInfo, Unidentified>) + Send + 'static,
+    ) {
+        match self.shared.queue.push(Job { file, task: Task::Identify(Box::new(done)) }) {
+            Ok(length) => self.shared.metrics.queued.set(length as u64),
+            Err(job) => self.shared.end(job.task, Err(Unidentified::QueueFull)),
+        }
+    }
+
+    /// Process id of the worker, if one runs.
+    pub fn worker(&self) -> Option<u32> {
+        Some(self.shared.worker.load(Ordering::Relaxed)).filter(|id| *id != 0)
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &WorkerMetrics {
+        &self.shared.metrics
+    }
+
+    /// Writes the counters.
+    pub fn collect(&self, exposition: &mut Exposition) {
+        self.shared.metrics.collect(exposition);
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        for job in self.shared.queue.close() {
+            self.shared.end(job.task, Err(Unidentified::QueueFull));
+        }
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// Counts a job's end and tells its owner.
+    fn end(&self, task: Task, result: Result<Reply, Unidentified>) {
+        match task {
+            Task::Identify(done) => {
+                // The bytes were found well formed before they came here.
+                let result = result.and_then(|reply| {
+                    decode_identified(reply.bytes()).unwrap_or(Err(Unidentified::Malformed))
+                });
+                self.metrics.ended(&result);
+                done(result);
+            }
+        }
+    }
+}
+
+impl Task {
+    fn kind(&self) -> JobKind {
+        match self {
+            Self::Identify(_) => JobKind::Identify,
+        }
+    }
+}
+
+/// Says whether a reply is what its job asks for.
+fn check(kind: JobKind, reply: &Reply) -> Result<(), ProtocolError> {
+    match kind {
+        JobKind::Identify => decode_identified(reply.bytes()).map(|_| ()),
+    }
+}
+
+/// The thread's own state.
+struct Keeper {
+    options: Options,
+    shared: Arc<Shared>,
+    current: Option<Current>,
+    pace: Pace,
+    stuck: Vec<Child>,
+    next_id: u64,
+}
+
+/// The worker that runs, and what it has done.
+struct Current {
+    process: WorkerProcess,
+    jobs: u32,
+    busy: Duration,
+}
+
+impl Keeper {
+    fn new(options: Options, shared: Arc<Shared>) -> Self {
+        Self {
+            options,
+            shared,
+            current: None,
+            pace: Pace::new(Instant::now()),
+            stuck: Vec::new(),
+            next_id: 0,
+        }
+    }
+
+    fn run(mut self) {
+        while let Some((job, left)) = self.shared.queue.pop() {
+            self.shared.metrics.queued.set(left as u64);
+            let result = self.work(&job);
+            self.shared.end(job.task, result);
+        }
+        if let Some(current) = self.current.take() {
+            self.bury(current);
+        }
+    }
+
+    /// One job, from the first delivery to its end.
+    fn work(&mut self, job: &Job) -> Result<Reply, Unidentified> {
+        for _ in 0..DELIVERIES {
+            let current = self.living()?;
+            match self.call(current, job) {
+                Ok(reply) => return Ok(reply),
+                Err(Failure::Stopped) => return Err(Unidentified::QueueFull),
+                Err(failure) if failure.is_of_job() => return Err(Unidentified::KilledWorker),
+                Err(_) => {}
+            }
+        }
+        Err(Unidentified::NoWorker)
+    }
+
+    /// The worker that runs, or a fresh one in its place.
+    fn living(&mut self) -> Result<Current, Unidentified> {
+        if let Some(current) = self.current.take() {
+            return Ok(current);
+        }
+        while let Err(wait) = self.pace.take(Instant::now()) {
+            if self.shared.queue.wait_closed(wait) {
+                return Err(Unidentified::QueueFull);
+            }
+        }
+        self.reap();
+        if self.stuck.len() >= MAX_STUCK {
+            return Err(Unidentified::NoWorker);
+        }
+        let process = WorkerProcess::spawn(&self.options.program).map_err(|error| {
+            log::warn!("cannot start the worker program={:?} error={error:?}", self.options.program);
+            Unidentified::NoWorker
+        })?;
+        self.shared.worker.store(process.id(), Ordering::Relaxed);
+        Ok(Current { process, jobs: 0, busy: Duration::ZERO })
+    }
+
+    /// Gives the job to the worker, and keeps the worker if it is fit for another.
+    fn call(&mut self, mut current: Current, job: &Job) -> Result<Reply, Failure> {
+        let kind = job.task.kind();
+        self.next_id += 1;
+        let request = Request { id: JobId(self.next_id), kind, limits: kind.limits() };
+        let begun = Instant::now();
+        let shared = Arc::clone(&self.shared);
+        let result = current
+            .process
+            .call(&request, job.file.as_fd(), begun + self.options.deadline, &|| shared.queue.is_closed())
+            .and_then(|reply| {
+                check(kind, &reply).map(|()| reply).map_err(|_| Failure::Died { started: true })
+            });
+        current.jobs += 1;
+        current.busy += begun.elapsed();
+        let ended = match result {
+            Ok(_) if current.jobs >= self.options.jobs_per_worker || current.busy >= BUSY_PER_WORKER => {
+                Some(Restart::Recycled)
+            }
+            Ok(_) => None,
+            Err(Failure::Hung { .. }) => Some(Restart::Hung),
+            Err(Failure::Died { .. }) => Some(Restart::Died),
+            Err(Failure::Stopped) => {
+                self.bury(current);
+                return result;
+            }
+        };
+        match ended {
+            None => self.current = Some(current),
+            Some(reason) => {
+                self.shared.metrics.restarted(reason);
+                self.bury(current);
+            }
+        }
+        result
+    }
+
+    /// Kills a worker, and keeps count of it if it does not die.
+    fn bury(&mut self, current: Current) {
+        self.shared.worker.store(0, Ordering::Relaxed);
+        self.stuck.extend(current.process.kill());
+        self.reap();
+    }
+
+    fn reap(&mut self) {
+        // An error means that there is no such child any more.
+        self.stuck.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.shared.metrics.stuck.set(self.stuck.len() as u64);
+    }
+}
