@@ -2,6 +2,7 @@
 
 use super::account::Account;
 use super::inspector::{Answer, read_process};
+use super::reread::Rereads;
 use crate::address::KernelAddress;
 use crate::discovery::host::HostTargets;
 use crate::label::LabelSet;
@@ -22,7 +23,7 @@ use crate::symbolize::kernel::KernelSymbolizer;
 use smol::channel::{Receiver, Sender};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Processes that are read again in one window because an address of theirs has no mapping.
 const MAX_REREADS: usize = 64;
@@ -72,8 +73,8 @@ impl CloserMetrics {
     pub fn collect(&self, exposition: &mut Exposition) {
         let labels = Unresolved::ALL.map(|reason| [("reason", reason.name())]);
         exposition.counter(
-            "frames_unresolved",
-            "User frames for which no mapping was found, by reason.",
+            "stacks_truncated",
+            "Samples whose user stack ends early because an address has no mapping, by reason.",
             labels.iter().zip(&self.unresolved).map(|(labels, count)| (&labels[..], count.get())),
         );
     }
@@ -84,8 +85,9 @@ impl Closer {
     pub(super) fn run(self, windows: &Receiver<FullWindow>) {
         let mut kernel = KernelSymbolizer::new();
         let mut cgroups = CgroupResolver::new();
+        let mut rereads = Rereads::default();
         let mut targets: Option<(LabelSet, HostTargets)> = None;
-        while let Ok(full) = windows.recv_blocking() {
+        while let Ok(mut full) = windows.recv_blocking() {
             let labels = self.external_labels.lock().unwrap_or_else(PoisonError::into_inner).clone();
             // The targets stay the same objects until the labels change.
             let (_, host) = match targets.take().filter(|(known, _)| *known == labels) {
@@ -95,23 +97,23 @@ impl Closer {
                     targets.insert((labels, host))
                 }
             };
-            self.close(full, &mut kernel, &mut cgroups, host);
+            self.reread(&mut full, &mut rereads);
+            self.close(&full, &mut kernel, &mut cgroups, host);
         }
     }
 
     fn close(
         &self,
-        mut full: FullWindow,
+        full: &FullWindow,
         kernel: &mut KernelSymbolizer,
         cgroups: &mut CgroupResolver,
         host: &mut HostTargets,
     ) {
-        self.reread(&mut full);
         let resolved = resolve(&full.raw, &full.images, |raw, image, comm| {
             host.target(comm, cgroup_of(raw, image, cgroups))
         });
         for (reason, counter) in Unresolved::ALL.iter().zip(&self.metrics.unresolved) {
-            counter.add(resolved.unresolved_frames.get(reason).copied().unwrap_or_default());
+            counter.add(resolved.unresolved_stacks.get(reason).copied().unwrap_or_default());
         }
         let (addresses, objects) = self.named_by(&resolved.stacks);
         let window = Window {
@@ -129,14 +131,23 @@ impl Closer {
         self.windows.publish(Arc::new(window));
     }
 
-    /// Reads again who mapped code after it was read last.
-    fn reread(&self, full: &mut FullWindow) {
-        for (process, image) in processes_to_reread(&full.raw, &full.images).into_iter().take(MAX_REREADS) {
+    /// Reads again who may have mapped code after it was read last.
+    fn reread(&self, full: &mut FullWindow, rereads: &mut Rereads) {
+        let now = Instant::now();
+        let mut stale = processes_to_reread(&full.raw, &full.images);
+        stale.retain(|(process, _)| rereads.is_due(*process, now));
+        for (process, image) in stale.into_iter().take(MAX_REREADS) {
+            let Some(info) = full.images.get_mut(&(process, image)) else { continue };
             let read_at = boot_time();
-            let Some(inspected) = read_process(process, &self.objects) else { continue };
-            if let Some(info) = full.images.get_mut(&(process, image)) {
-                info.address_space = AddressSpace::Known { mappings: inspected.mappings.clone(), read_at };
-            }
+            let inspected = read_process(process, &self.objects);
+            let known = match &info.address_space {
+                AddressSpace::Known { mappings, .. } => Some(mappings.clone()),
+                _ => None,
+            };
+            let found = inspected.as_ref().is_some_and(|new| Some(&new.mappings) != known.as_ref());
+            rereads.record(process, now, found);
+            let Some(inspected) = inspected else { continue };
+            info.address_space = AddressSpace::Known { mappings: inspected.mappings.clone(), read_at };
             // The collector may be gone, at the end.
             let _ = self.answers.try_send(Answer { process, read_at, inspected: Some(inspected) });
         }

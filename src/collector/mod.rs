@@ -10,6 +10,7 @@
 pub mod account;
 pub mod closer;
 pub mod inspector;
+mod reread;
 
 use crate::metrics::{Exposition, Gauge, Registry};
 use crate::process::image::ImageId;

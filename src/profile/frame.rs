@@ -23,7 +23,7 @@ pub enum Frame {
         /// Where in it.
         address: UserAddress,
     },
-    /// One or more frames in a row whose mapping is not known.
+    /// The stack ends here: the mapping of this frame is not known, and so its caller is not either.
     Unresolved(Unresolved),
 }
 

@@ -26,8 +26,8 @@ pub struct Resolved {
     pub profiles: Vec<Profile>,
     /// Samples in all profiles.
     pub samples: SampleCount,
-    /// Frames that no mapping was found for, by reason.
-    pub unresolved_frames: BTreeMap<Unresolved, u64>,
+    /// Samples whose user stack ends early because an address has no mapping, by reason.
+    pub unresolved_stacks: BTreeMap<Unresolved, u64>,
 }
 
 /// The frames of a stack, leaf first.
@@ -48,7 +48,7 @@ pub fn resolve(
     let mut buffer = FrameBuffer::default();
     for (raw, count) in window.iter() {
         let image = raw.image.and_then(|image| images.get(&(raw.process, image)));
-        buffer.fill(raw, image, count, &mut resolved.unresolved_frames);
+        buffer.fill(raw, image, count, &mut resolved.unresolved_stacks);
         // The byte bound of the raw window keeps its stacks far below the table's 2^32.
         let Some(stack) = resolved.stacks.intern(&buffer.frames) else { continue };
         let target = target_of(raw, image, process_name(raw, image));
@@ -66,7 +66,10 @@ pub fn processes_to_reread(window: &RawWindow, images: &Images) -> Vec<(ProcessI
         .filter_map(|(raw, _)| {
             let key = (raw.process, raw.image?);
             let AddressSpace::Known { mappings, .. } = &images.get(&key)?.address_space else { return None };
-            raw.user.iter().any(|address| mappings.find(*address).is_none()).then_some(key)
+            let unmapped = |(depth, address): (usize, &UserAddress)| {
+                mappings.find(UserAddress(call_address(address.0, depth))).is_none()
+            };
+            raw.user.iter().enumerate().any(unmapped).then_some(key)
         })
         .collect();
     stale.sort_unstable();
@@ -106,14 +109,12 @@ impl FrameBuffer {
         for (depth, address) in raw.user.iter().enumerate() {
             let address = UserAddress(call_address(address.0, depth));
             let frame = user_frame(raw.process, address, image);
+            self.frames.push(frame);
             if let Frame::Unresolved(reason) = frame {
                 *unresolved.entry(reason).or_default() += count;
-                // Frames in a row that nothing is known of are one.
-                if self.frames.last() == Some(&frame) {
-                    continue;
-                }
+                // Without a mapping this frame is no caller of the next: the rest means nothing.
+                break;
             }
-            self.frames.push(frame);
         }
     }
 }
