@@ -2,7 +2,11 @@
 //! by their path.
 
 pub mod build_id;
+pub mod file_system;
 pub mod library;
+pub mod mapped;
+pub mod open;
+pub mod table;
 
 use crate::text;
 use build_id::BuildId;
@@ -74,7 +78,10 @@ impl ObjectInfo {
     /// The address, at load bias 0, of a byte of the file that an executable segment maps.
     pub fn address_of(&self, offset: FileOffset) -> Option<ObjectAddress> {
         self.segment_of(offset)
-            .map(|segment| ObjectAddress(offset.0 - segment.file_offset.0 + segment.address.0))
+            // The offset may lie before the segment, on the page it starts on.
+            .map(|segment| {
+                ObjectAddress(offset.0.wrapping_sub(segment.file_offset.0).wrapping_add(segment.address.0))
+            })
     }
 
     /// The executable segment whose file pages hold a byte. A mapping is whole pages, so a segment owns
@@ -160,5 +167,47 @@ impl Unidentified {
             Self::QueueFull => "queue_full",
             Self::NoWorker => "no_worker",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::build_id::{BuildId, BuildIdKind};
+    use super::{FileOffset, LoadSegment, ObjectAddress, ObjectInfo};
+
+    fn with_segment(file_offset: u64, address: u64) -> ObjectInfo {
+        ObjectInfo {
+            build_id: BuildId { kind: BuildIdKind::Gnu, bytes: b"abcd".as_slice().into() },
+            elf_type: 3,
+            machine: 62,
+            segments: vec![LoadSegment {
+                file_offset: FileOffset(file_offset),
+                address: ObjectAddress(address),
+                file_size: 0x100,
+                memory_size: 0x100,
+                executable: true,
+            }],
+        }
+    }
+
+    #[test]
+    fn addresses_before_the_segment_on_its_first_page_are_its_own() {
+        let info = with_segment(0x1234, 0x40_1234);
+        for (offset, address) in [
+            (0x1234, Some(0x40_1234)),
+            (0x1000, Some(0x40_1000)),
+            (0x1fff, Some(0x40_1fff)),
+            (0xfff, None),
+            (0x2000, None),
+        ] {
+            assert_eq!(info.address_of(FileOffset(offset)), address.map(ObjectAddress), "{offset:#x}");
+        }
+    }
+
+    #[test]
+    fn hostile_addresses_wrap_and_do_not_panic() {
+        let info = with_segment(u64::MAX - 0x100, u64::MAX - 0x100);
+        assert!(info.address_of(FileOffset(u64::MAX - 0xff0)).is_some());
+        assert!(with_segment(0, u64::MAX).address_of(FileOffset(5)).is_some());
     }
 }
