@@ -4,7 +4,7 @@ use crate::client::{connect, get, receive, send};
 use crate::routes::check_common_headers;
 use crate::server::{start, start_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -142,4 +142,54 @@ fn a_stopped_server_frees_its_port_and_a_taken_port_is_named() {
     assert_eq!(error.to_string(), format!("failed to listen on {address}"));
     server.stop();
     assert!(TcpListener::bind(address).is_ok());
+}
+
+/// The limit holds for a whole process, so the server runs in one of its own: this test, started again.
+#[test]
+fn running_out_of_descriptors_stops_nothing() {
+    const ROLE: &str = "PARCA_AGENT_TEST_FEW_DESCRIPTORS";
+    if std::env::var_os(ROLE).is_some() {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(160), maximum }).unwrap();
+        let server = start();
+        println!("address={}", server.address);
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        return;
+    }
+    raise_descriptor_limit();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "guard::running_out_of_descriptors_stops_nothing", "--nocapture"])
+        .env(ROLE, "1")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Kept open: the child writes more when it ends.
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let address: SocketAddr = output
+        .by_ref()
+        .lines()
+        .find_map(|line| line.unwrap().strip_prefix("address=").map(|address| address.parse().unwrap()))
+        .unwrap();
+    let half_open: Vec<TcpStream> = (0..400).map(|_| connect(address)).collect();
+    metrics_answer_within_a_second(address);
+    let waiters: Vec<_> = (0..100)
+        .map(|_| std::thread::spawn(move || send_fallibly(address, "/query?query={comm=\"nobody\"}")))
+        .collect();
+    let statuses: Vec<Option<u16>> = waiters.into_iter().map(|waiter| waiter.join().unwrap()).collect();
+    assert!(statuses.contains(&Some(404)) && statuses.contains(&Some(503)), "{statuses:?}");
+    drop(half_open);
+    metrics_answer_within_a_second(address);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+/// The status, if there was an answer: a server short of descriptors may close without one.
+fn send_fallibly(address: SocketAddr, target: &str) -> Option<u16> {
+    let mut stream = connect(address);
+    stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    // What came before a reset counts.
+    let _ = stream.read_to_string(&mut answer);
+    answer.split(' ').nth(1)?.parse().ok()
 }
