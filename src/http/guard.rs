@@ -21,8 +21,11 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Connections whose head is not complete, or whose answer is sent and that are closing.
+/// Connections whose head is not complete, or whose answer is sent and that are closing; fewer where the
+/// process may open few files.
 const MAX_IDLE: usize = 256;
+/// As many at least.
+const MIN_IDLE: usize = 16;
 /// Requests being answered, those that wait for a window among them.
 pub(super) const MAX_ANSWERING: usize = super::query::MAX_WAITING + 32;
 /// From the connection to the end of the head.
@@ -64,7 +67,7 @@ impl Guard {
         Arc::new(Self {
             executor,
             inner,
-            idle: Slots::new(MAX_IDLE),
+            idle: Slots::new(idle_capacity(getrlimit(Resource::Nofile).current)),
             answering: Slots::new(MAX_ANSWERING),
             answer_deadline: waiting + ANSWER_DEADLINE,
             refusals,
@@ -180,6 +183,14 @@ impl Guard {
     }
 }
 
+/// Places for idle connections under a limit of open files: half of what answering leaves.
+fn idle_capacity(limit: Option<u64>) -> usize {
+    /// An answer's own: the client, both ends of the private connection, tiny_http's duplicate.
+    const PER_ANSWER: usize = 4;
+    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    (limit.saturating_sub(MAX_ANSWERING * PER_ANSWER) / 2).clamp(MIN_IDLE, MAX_IDLE)
+}
+
 /// Whether the refusal exists to free what the connection holds: then it does not linger.
 fn is_short_of_room(refusal: Refusal) -> bool {
     matches!(refusal, Refusal::Evicted | Refusal::NoDescriptors)
@@ -220,5 +231,17 @@ fn check_spare_descriptors(stream: &impl AsFd) -> Result<(), Refusal> {
     match getrlimit(Resource::Nofile).current {
         Some(limit) if number.saturating_add(SPARE_DESCRIPTORS) > limit => Err(Refusal::NoDescriptors),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::idle_capacity;
+
+    #[test]
+    fn few_descriptors_leave_few_places() {
+        for (limit, places) in [(Some(0), 16), (Some(400), 104), (Some(1024), 256), (None, 256)] {
+            assert_eq!(idle_capacity(limit), places, "{limit:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::activity::TargetActivity;
 use super::answer::Answer;
 use super::figures::{age, count, percent, seconds, share};
 use super::html::Html;
-use super::layout::{bar, chips, exact_selector, fact, page, query_link};
+use super::layout::{bar, chips, exact_selector, fact, label_names, page, query_link};
 use super::report::shared_labels;
 use super::targets::{age_of, cpu_time};
 use crate::label::LabelSet;
@@ -90,22 +90,17 @@ struct Table<'a> {
     targets: Vec<TargetActivity>,
     /// Labels that every row has, shown once.
     shared: LabelSet,
-    /// Label sets of different names, enough to tell every name in use.
-    name_sets: Vec<LabelSet>,
-    largest: u64,
+    /// Every label name in use.
+    names: BTreeSet<String>,
     total: u64,
 }
 
 impl<'a> Table<'a> {
     fn new(window: &'a Window, targets: Vec<TargetActivity>) -> Self {
-        let names: BTreeSet<&str> =
-            targets.iter().flat_map(|activity| activity.target.labels.iter()).map(|(name, _)| name).collect();
-        let name_sets = vec![names.into_iter().map(|name| (name, "x")).collect()];
         Self {
             window,
             shared: shared_labels(targets.iter().map(|activity| &activity.target.labels)),
-            name_sets,
-            largest: targets.iter().map(|activity| activity.samples.0).max().unwrap_or_default(),
+            names: label_names(targets.iter().map(|activity| &activity.target.labels)),
             total: targets.iter().map(|activity| activity.samples.0).sum(),
             targets,
         }
@@ -164,7 +159,7 @@ impl<'a> Table<'a> {
         html.element("tr", &[("class", "whole")], |html| {
             html.labelled("th", &[("scope", "row")], "Whole host");
             cell(html, "Source", "source", "all");
-            self.cost(html, SampleCount(self.total), 1.0);
+            self.cost(html, SampleCount(self.total));
             cell(html, "Last profile", "number", &ago(age_of(self.window.start + self.window.duration)));
             cell(html, "Last error", "error none", "–");
             links(html, "{}", "whole host");
@@ -180,23 +175,23 @@ impl<'a> Table<'a> {
                 chips(html, labels.iter().filter(|(name, _)| self.shared.get(name).is_none()));
             });
             cell(html, "Source", "source", activity.target.source.name());
-            self.cost(html, activity.samples, share(activity.samples.0, self.largest));
+            self.cost(html, activity.samples);
             cell(html, "Last profile", "number", &ago(age_of(activity.last_profile)));
             match &activity.last_error {
                 Some(error) => cell(html, "Last error", "error", error),
                 None => cell(html, "Last error", "error none", "–"),
             }
-            links(html, &exact_selector(labels, &self.name_sets), &text);
+            links(html, &exact_selector(labels, &self.names), &text);
         });
     }
 
-    fn cost(&self, html: &mut Html, samples: SampleCount, bar_share: f64) {
+    fn cost(&self, html: &mut Html, samples: SampleCount) {
         let cores = per_second(cpu_time(samples, self.window.period).as_secs_f64(), self.window.duration);
         let title = format!("{} of all samples", percent(samples.0, self.total));
         html.element("td", &[("class", "number cpu"), ("data-label", "CPU"), ("title", &title)], |html| {
             html.labelled("span", &[], &format!("{cores:.2}"));
             html.labelled("small", &[], " cores");
-            bar(html, bar_share);
+            bar(html, share(samples.0, self.total));
         });
         cell(html, "Samples", "number", &count(samples.0));
     }

@@ -120,6 +120,7 @@ fn prompt(context: &Context, route: &Route, accept: &str) -> Answer {
         Route::Targets => targets::answer(context),
         Route::Asset(name) => assets::answer(name),
         Route::BadQuery => Answer::text(400, "the query part of the address is not well formed"),
+        // A query may wait, and has its own way.
         Route::Unknown | Route::Query(_) => Answer::text(404, "not found"),
     }
 }

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::assets::VERSION;
 use super::html::Html;
 use crate::label::{LabelSet, escape_value};
+use std::collections::BTreeSet;
 
 /// A whole page.
 pub(super) fn page(title: &str, refresh: bool, body: impl FnOnce(&mut Html)) -> String {
@@ -96,21 +97,22 @@ pub(super) fn query_link(selector: &str, debug: bool) -> String {
     format!("/query?{debug}latest=1&query={}", super::percent::encode(selector))
 }
 
-/// A selector that matches this label set and none of the others: a set that lacks a label which another
-/// one has says so.
-pub(super) fn exact_selector<'a>(labels: &LabelSet, all: impl IntoIterator<Item = &'a LabelSet>) -> String {
-    let mut absent: Vec<&str> = all.into_iter().flat_map(LabelSet::iter).map(|(name, _)| name).collect();
-    absent.sort_unstable();
-    absent.dedup();
-    absent.retain(|name| labels.get(name).is_none());
+/// A selector that matches this label set and none of those around it: where the set lacks one of the
+/// label names in use, the selector says so.
+pub(super) fn exact_selector(labels: &LabelSet, names: &BTreeSet<String>) -> String {
     let present = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape_value(value)));
-    let absent = absent.into_iter().map(|name| format!("{name}=\"\""));
+    let absent = names.iter().filter(|name| labels.get(name).is_none()).map(|name| format!("{name}=\"\""));
     format!("{{{}}}", present.chain(absent).collect::<Vec<_>>().join(","))
+}
+
+/// Every label name in use.
+pub(super) fn label_names<'a>(sets: impl IntoIterator<Item = &'a LabelSet>) -> BTreeSet<String> {
+    sets.into_iter().flat_map(LabelSet::iter).map(|(name, _)| name.to_owned()).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::exact_selector;
+    use super::{exact_selector, label_names};
     use crate::http::selector::Selector;
     use crate::label::LabelSet;
 
@@ -122,7 +124,7 @@ mod tests {
             [("comm", "b")].into_iter().collect(),
         ];
         for set in &sets {
-            let selector = Selector::parse(&exact_selector(set, &sets)).unwrap();
+            let selector = Selector::parse(&exact_selector(set, &label_names(&sets))).unwrap();
             let matched: Vec<_> = sets.iter().filter(|other| selector.matches(other)).collect();
             assert_eq!(matched, [set]);
         }

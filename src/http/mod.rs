@@ -12,7 +12,7 @@
 //! | `/api/v1/targets` | the numbers of `/`, as JSON |
 //! | `/ui/...` | files of the pages |
 //!
-//! A request passes the [`guard`], then tiny_http on a private socket, then a handler, one a file.
+//! A request passes the guard, then tiny_http on a private socket, then a handler, one a file.
 //! Handlers only render: what they show was made by others.
 
 mod activity;

@@ -79,7 +79,8 @@ impl Page<'_> {
             };
             fact(html, "CPU time", &seconds(used), &cores);
             fact(html, "Samples", &count(self.report.samples), "");
-            fact(html, "Window", &timestamp(window.start), &format!("+ {}", seconds(window.duration)));
+            let start = timestamp(window.start).replace('T', " ").replace('Z', " UTC");
+            fact(html, "Window", &start, &format!("+ {}", seconds(window.duration)));
         });
         html.element("p", &[("class", "actions")], |html| {
             let selector = self.selector.to_string();
