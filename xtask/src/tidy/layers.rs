@@ -7,8 +7,19 @@ use super::path::NamedPath;
 use super::source::Source;
 
 /// Modules that know nothing of profiling. Each may import those before it, every other module all.
-const BASE: &[&str] =
-    &["text", "choice", "exit", "address", "label", "metrics", "backoff", "shutdown", "log", "sys"];
+const BASE: &[&str] = &[
+    "text",
+    "choice",
+    "exit",
+    "address",
+    "label",
+    "metrics",
+    "backoff",
+    "shutdown",
+    "log",
+    "sys",
+    "own_usage",
+];
 
 /// What else a module may import, from low to high.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -45,7 +56,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Nouns that everybody speaks.
-const VOCABULARY: &[&str] = &["object", "process::id", "profile::frame"];
+const VOCABULARY: &[&str] = &["object", "process::id", "process::mapping", "profile::frame"];
 
 /// Objects to imports from higher modules.
 pub(super) fn check(source: &Source, paths: &[NamedPath]) -> Vec<Finding> {
