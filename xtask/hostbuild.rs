@@ -32,7 +32,9 @@ fn build() -> Result<(), Box<dyn Error>> {
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
     if !["x86_64", "aarch64"].contains(&arch.as_str()) {
-        return Err(format!("the BPF programs read the registers of x86_64 and aarch64, not of {arch}").into());
+        return Err(
+            format!("the BPF programs read the registers of x86_64 and aarch64, not of {arch}").into()
+        );
     }
     for source in ["Cargo.toml", "Cargo.lock", "ebpf", "xtask/hostbuild.rs", "xtask/src/bpf.rs"] {
         println!("cargo::rerun-if-changed={source}");

@@ -1,2 +1,58 @@
-//! Build front door.
-fn main() {}
+//! The build front door: `cargo xtask help` lists what it does. One module holds one job.
+
+mod bpf;
+mod build;
+mod command;
+mod dist;
+mod elf;
+mod privilege;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use argh::FromArgs;
+
+/// Builds, runs, tests and ships parca-agent.
+#[derive(FromArgs)]
+struct Arguments {
+    #[argh(subcommand)]
+    job: Job,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Job {
+    Setup(setup::Setup),
+    Build(build::Build),
+    Run(run::Run),
+    Test(test::Test),
+    Dist(dist::Dist),
+    Tidy(tidy::Tidy),
+}
+
+fn main() -> ExitCode {
+    let arguments: Arguments = argh::from_env();
+    match run(&arguments.job) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(job: &Job) -> anyhow::Result<()> {
+    match job {
+        Job::Setup(job) => setup::run(job),
+        Job::Build(job) => build::run(job),
+        Job::Run(job) => run::run(job),
+        Job::Test(job) => test::run(job),
+        Job::Dist(job) => dist::run(job),
+        Job::Tidy(job) => tidy::run(job),
+    }
+}
