@@ -91,7 +91,12 @@ pub(crate) fn program_faults(program: &[Instruction], floor: &Floor) -> Vec<(Opt
         faults.extend(fault.map(|fault| (Some(index), fault)));
         index += if instruction.opcode == LOAD_CONSTANT { 2 } else { 1 };
     }
-    faults.extend(flow::faults(program).into_iter().map(|(index, fault)| (Some(index), fault)));
+    let flow = flow::walk(program);
+    if flow.work > floor.work {
+        let what = format!("{} instructions on all ways together, more than {},", flow.work, floor.work);
+        faults.push((None, Fault::Newer { what, since: Release(5, 2) }));
+    }
+    faults.extend(flow.faults.into_iter().map(|(index, fault)| (Some(index), fault)));
     faults
 }
 

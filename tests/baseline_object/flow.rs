@@ -17,49 +17,83 @@ enum State {
     Left,
 }
 
-/// Every fault in the flow of a program, with the instruction where it lies.
-pub(crate) fn faults(program: &[Instruction]) -> Vec<(usize, Fault)> {
-    let mut faults = Vec::new();
-    let mut states = vec![State::Unseen; program.len()];
-    // Instructions on the current way, each with the successors not yet gone.
-    let mut way: Vec<(usize, Vec<i64>)> = Vec::new();
-    let mut next = Some((0, 0));
-    loop {
-        match next.take() {
-            Some((from, to)) => match usize::try_from(to).ok().filter(|to| *to < program.len()) {
-                None => faults.push((from, Fault::Refused(format!("leads to {to}, outside the program")))),
-                Some(to) if is_second_half(program, to) => {
-                    faults.push((from, Fault::Refused(format!("leads into the constant before {to}"))));
-                }
-                Some(to) => match states[to] {
-                    State::Unseen => {
-                        states[to] = State::Entered;
-                        way.push((to, successors(program, to)));
-                    }
-                    State::Entered => {
-                        let what = format!("a loop, back to instruction {to},");
-                        faults.push((from, Fault::Newer { what, since: LOOPS }));
-                    }
-                    State::Left => (),
-                },
-            },
-            None => match way.last_mut() {
-                None => break,
-                Some((from, rest)) => match rest.pop() {
-                    Some(to) => next = Some((*from, to)),
-                    None => {
-                        states[*from] = State::Left;
-                        way.pop();
-                    }
-                },
-            },
+/// A program on the way through.
+struct Walk<'program> {
+    program: &'program [Instruction],
+    states: Vec<State>,
+    /// Instructions on all ways from each instruction to an end together.
+    work: Vec<u64>,
+    faults: Vec<(usize, Fault)>,
+    /// Instructions on the current way, each with the successors not yet gone.
+    way: Vec<(usize, Vec<i64>)>,
+}
+
+/// What a walk found.
+pub(crate) struct Flow {
+    /// Every fault, with the instruction where it lies.
+    pub(crate) faults: Vec<(usize, Fault)>,
+    /// Instructions on all ways together: most that the verifier looks at, for it leaves out a way only
+    /// if it has been in the same state before. Means nothing where there are faults.
+    pub(crate) work: u64,
+}
+
+/// Goes every way through a program.
+pub(crate) fn walk(program: &[Instruction]) -> Flow {
+    let mut walk = Walk {
+        program,
+        states: vec![State::Unseen; program.len()],
+        work: vec![0; program.len()],
+        faults: Vec::new(),
+        way: Vec::new(),
+    };
+    walk.go(0, 0);
+    while let Some((from, rest)) = walk.way.last_mut() {
+        let from = *from;
+        match rest.pop() {
+            Some(to) => walk.go(from, to),
+            None => walk.leave(from),
         }
     }
     let unseen = (0..program.len())
-        .filter(|index| states[*index] == State::Unseen && !is_second_half(program, *index))
+        .filter(|index| walk.states[*index] == State::Unseen && !is_second_half(program, *index))
         .map(|index| (index, Fault::Refused("is never reached, which no kernel takes".to_owned())));
-    faults.extend(unseen);
-    faults
+    walk.faults.extend(unseen);
+    Flow { faults: walk.faults, work: walk.work.first().copied().unwrap_or_default() }
+}
+
+impl Walk<'_> {
+    fn go(&mut self, from: usize, to: i64) {
+        let Some(to) = usize::try_from(to).ok().filter(|to| *to < self.program.len()) else {
+            return self.refuse(from, format!("leads to {to}, outside the program"));
+        };
+        if is_second_half(self.program, to) {
+            return self.refuse(from, format!("leads into the constant before {to}"));
+        }
+        match self.states[to] {
+            State::Unseen => {
+                self.states[to] = State::Entered;
+                self.way.push((to, successors(self.program, to)));
+            }
+            State::Entered => {
+                let what = format!("a loop, back to instruction {to},");
+                self.faults.push((from, Fault::Newer { what, since: LOOPS }));
+            }
+            State::Left => (),
+        }
+    }
+
+    fn leave(&mut self, from: usize) {
+        self.states[from] = State::Left;
+        self.way.pop();
+        let rest = successors(self.program, from).into_iter().filter_map(|to| usize::try_from(to).ok());
+        let rest =
+            rest.filter_map(|to| self.work.get(to)).fold(0, |sum: u64, work| sum.saturating_add(*work));
+        self.work[from] = rest.saturating_add(1);
+    }
+
+    fn refuse(&mut self, from: usize, what: String) {
+        self.faults.push((from, Fault::Refused(what)));
+    }
 }
 
 fn successors(program: &[Instruction], index: usize) -> Vec<i64> {

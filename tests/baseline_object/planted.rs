@@ -151,6 +151,19 @@ fn a_program_that_is_too_long_is_named() {
 }
 
 #[test]
+fn a_program_with_too_many_ways_is_named() {
+    // Each condition doubles the ways to the end.
+    let condition = Instruction { opcode: 0x15, offset: 1, ..NOTHING };
+    let program = |conditions| [[condition, MOVE].repeat(conditions), vec![RETURN]].concat();
+    assert_eq!(said_of(&program(14)), [""; 0]);
+    assert_eq!(
+        said_of(&program(16)),
+        ["p: 196606 instructions on all ways together, more than 131072, came with Linux 5.2"]
+    );
+    assert_eq!(said_of(&program(500)).len(), 1);
+}
+
+#[test]
 fn newer_maps_and_flags_are_named() {
     for (kind, flags, fault) in [
         (map::HASH, 0, None),

@@ -17,8 +17,10 @@ impl fmt::Display for Release {
 pub(crate) struct Floor {
     /// The oldest kernel that must take the object.
     pub(crate) release: Release,
-    /// Most instructions of a program: `BPF_MAXINSNS` to 5.1, the verifier's own patience since.
+    /// Most instructions of a program: `BPF_MAXINSNS`, and since 5.2 the next number instead.
     pub(crate) instructions: usize,
+    /// Instructions that the verifier looks at before it gives up: `BPF_COMPLEXITY_LIMIT_INSNS`.
+    pub(crate) work: u64,
     /// Sections that the loader makes programs of; a name before a slash stands for all behind it.
     pub(crate) programs: &'static [&'static str],
     /// Helpers that the programs may call; `None` for all that the release has.
