@@ -124,7 +124,10 @@ impl Builder {
             id,
             mapping_id: mapping.0,
             address,
-            line: function.map(|function| proto::Line { function_id: function.0, line: 0 }).into_iter().collect(),
+            line: function
+                .map(|function| proto::Line { function_id: function.0, line: 0 })
+                .into_iter()
+                .collect(),
         };
         LocationId(self.locations.id((mapping, address, function), row))
     }

@@ -146,12 +146,7 @@ impl ProcessTable {
 
     /// Takes in that a thread was sampled. `leader_comm` is the thread's name if it is the first thread,
     /// for that is the name of the process.
-    pub fn observe(
-        &mut self,
-        id: ProcessId,
-        time: BootTime,
-        leader_comm: Option<Comm>,
-    ) -> Option<Observed> {
+    pub fn observe(&mut self, id: ProcessId, time: BootTime, leader_comm: Option<Comm>) -> Option<Observed> {
         if !self.processes.contains_key(&id) {
             let image = Image {
                 id: self.new_image_id()?,
