@@ -103,9 +103,7 @@ async fn serve(
         let _ = stopped.recv().await;
     }));
     ready.store(true, Ordering::Relaxed);
-    for address in server.addresses() {
-        log::info!(url = format!("http://{address}/").as_str(); "serving");
-    }
+    log::info!(url = format!("http://{}/", server.address()).as_str(); "serving");
 
     while let Some(signal) = signals.next().await {
         match signal.context("failed to receive a signal")? {
@@ -162,7 +160,7 @@ fn start_server(
         ready: ready.clone(),
         encode: Box::new(move |window, profiles| {
             let options = pprof::Options { thread_labels: thread_labels.load(Ordering::Relaxed) };
-            pprof::encode(window, profiles, options).unwrap_or_default()
+            pprof::encode(window, profiles, options)
         }),
     };
     let addresses =
