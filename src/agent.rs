@@ -2,6 +2,7 @@
 
 use crate::cli::{self, Command, Invocation};
 use crate::collector::closer::BaseLabels;
+use crate::collector::library::ObjectLibrary;
 use crate::collector::{Collector, CollectorOptions};
 use crate::config::Config;
 use crate::config::file;
@@ -9,7 +10,6 @@ use crate::config::forced_object::ForcedObject;
 use crate::exit::Exit;
 use crate::http::{self, Server};
 use crate::metrics::{Exposition, Gauge, Registry};
-use crate::object::library::ObjectLibrary;
 use crate::own_usage;
 use crate::pprof;
 use crate::profile::publish::Windows;
@@ -84,8 +84,9 @@ async fn serve(
         kernel = rustix::system::uname().release().to_string_lossy().as_ref();
         "sampling"
     );
-    let supervisor = Arc::new(Supervisor::start(WorkerOptions::default()).context("failed to start the worker's supervisor")?);
-    let objects = Arc::new(ObjectLibrary::default());
+    let worker =
+        Supervisor::start(WorkerOptions::default()).context("failed to start the worker's supervisor")?;
+    let objects = Arc::new(ObjectLibrary::new(worker));
     let collector_options = CollectorOptions {
         duration: config.profiling.duration.get(),
         sampler: options,
@@ -95,7 +96,7 @@ async fn serve(
     let collector = Collector::new(collector_options, sampler, &objects, windows)
         .context("failed to start collecting samples")?;
     collector.register(&registry);
-    registry.register(move |exposition| supervisor.collect(exposition));
+    registry.register(move |exposition| objects.collect(exposition));
     let (stop, stopped) = bounded::<()>(1);
     let collecting = executor.spawn(collector.run(async move {
         // Closed, or a message: both say stop.
@@ -164,7 +165,8 @@ fn start_server(
             pprof::encode(window, profiles, options).unwrap_or_default()
         }),
     };
-    let addresses = config.http.address.socket_addresses().context("failed to look up the address to serve on")?;
+    let addresses =
+        config.http.address.socket_addresses().context("failed to look up the address to serve on")?;
     Ok(Server::start(&addresses, state, executor, temporary)?)
 }
 
@@ -208,7 +210,9 @@ impl Reloadable {
         let diff = Config::reload_diff(&config, &new);
         crate::log::set(new.log.level, new.log.format);
         self.thread_labels.store(new.profiling.thread_labels, Ordering::Relaxed);
-        new.labels.external.clone_into(&mut self.external_labels.lock().unwrap_or_else(PoisonError::into_inner));
+        new.labels
+            .external
+            .clone_into(&mut self.external_labels.lock().unwrap_or_else(PoisonError::into_inner));
         self.successful.set(1);
         log::info!(changed = diff.at_once.join(",").as_str(); "configuration reloaded");
         if !diff.at_restart.is_empty() {

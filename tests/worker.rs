@@ -1,4 +1,5 @@
 //! The worker as the agent runs it: the real program, really sandboxed, on real and on hostile files.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use parca_agent::object::build_id::BuildIdKind;
 use parca_agent::object::{ObjectInfo, Unidentified};

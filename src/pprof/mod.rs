@@ -142,7 +142,8 @@ impl Encoder<'_> {
         let object = self.window.objects.get(&id);
         let identified = object.and_then(|object| object.identified());
         let file_offset = crate::object::FileOffset(offset);
-        let Some((info, segment)) = identified.and_then(|info| Some((info, info.segment_of(file_offset)?))) else {
+        let Some((info, segment)) = identified.and_then(|info| Some((info, info.segment_of(file_offset)?)))
+        else {
             return self.unidentified_location(object.map(AsRef::as_ref), offset);
         };
         // Both start on the same byte of their page, so that start - file_offset is the segment's bias.
@@ -173,8 +174,11 @@ impl Encoder<'_> {
     }
 
     fn kernel_mapping(&mut self) -> MappingId {
-        let range =
-            MappingRange { start: KERNEL_IMAGE.start, limit: KERNEL_IMAGE.end, file_offset: KERNEL_IMAGE.start };
+        let range = MappingRange {
+            start: KERNEL_IMAGE.start,
+            limit: KERNEL_IMAGE.end,
+            file_offset: KERNEL_IMAGE.start,
+        };
         self.named_mapping(KERNEL_MAPPING, range, true)
     }
 
