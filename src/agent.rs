@@ -2,6 +2,7 @@
 
 use crate::cli::{self, Command, Invocation};
 use crate::collector::closer::BaseLabels;
+use crate::collector::library::ObjectLibrary;
 use crate::collector::{Collector, CollectorOptions};
 use crate::config::Config;
 use crate::config::file;
@@ -9,7 +10,6 @@ use crate::config::forced_object::ForcedObject;
 use crate::exit::Exit;
 use crate::http::{self, Server};
 use crate::metrics::{Exposition, Gauge, Registry};
-use crate::object::library::ObjectLibrary;
 use crate::own_usage;
 use crate::pprof;
 use crate::profile::publish::Windows;
@@ -84,8 +84,9 @@ async fn serve(
         kernel = rustix::system::uname().release().to_string_lossy().as_ref();
         "sampling"
     );
-    let supervisor = Arc::new(Supervisor::start(WorkerOptions::default()).context("failed to start the worker's supervisor")?);
-    let objects = Arc::new(ObjectLibrary::default());
+    let worker =
+        Supervisor::start(WorkerOptions::default()).context("failed to start the worker's supervisor")?;
+    let objects = Arc::new(ObjectLibrary::new(worker));
     let collector_options = CollectorOptions {
         duration: config.profiling.duration.get(),
         sampler: options,
@@ -95,16 +96,14 @@ async fn serve(
     let collector = Collector::new(collector_options, sampler, &objects, windows)
         .context("failed to start collecting samples")?;
     collector.register(&registry);
-    registry.register(move |exposition| supervisor.collect(exposition));
+    registry.register(move |exposition| objects.collect(exposition));
     let (stop, stopped) = bounded::<()>(1);
     let collecting = executor.spawn(collector.run(async move {
         // Closed, or a message: both say stop.
         let _ = stopped.recv().await;
     }));
     ready.store(true, Ordering::Relaxed);
-    for address in server.addresses() {
-        log::info!(url = format!("http://{address}/").as_str(); "serving");
-    }
+    log::info!(url = format!("http://{}/", server.address()).as_str(); "serving");
 
     while let Some(signal) = signals.next().await {
         match signal.context("failed to receive a signal")? {
@@ -161,10 +160,11 @@ fn start_server(
         ready: ready.clone(),
         encode: Box::new(move |window, profiles| {
             let options = pprof::Options { thread_labels: thread_labels.load(Ordering::Relaxed) };
-            pprof::encode(window, profiles, options).unwrap_or_default()
+            pprof::encode(window, profiles, options)
         }),
     };
-    let addresses = config.http.address.socket_addresses().context("failed to look up the address to serve on")?;
+    let addresses =
+        config.http.address.socket_addresses().context("failed to look up the address to serve on")?;
     Ok(Server::start(&addresses, state, executor, temporary)?)
 }
 
@@ -208,7 +208,9 @@ impl Reloadable {
         let diff = Config::reload_diff(&config, &new);
         crate::log::set(new.log.level, new.log.format);
         self.thread_labels.store(new.profiling.thread_labels, Ordering::Relaxed);
-        new.labels.external.clone_into(&mut self.external_labels.lock().unwrap_or_else(PoisonError::into_inner));
+        new.labels
+            .external
+            .clone_into(&mut self.external_labels.lock().unwrap_or_else(PoisonError::into_inner));
         self.successful.set(1);
         log::info!(changed = diff.at_once.join(",").as_str(); "configuration reloaded");
         if !diff.at_restart.is_empty() {

@@ -1,13 +1,66 @@
-//! parca-agent
+//! `parca-agent`: an always-on sampling CPU profiler for Linux hosts.
+//!
+//! It samples every process of the host with eBPF, attributes each sample to a target, makes a pprof
+//! profile of each target for every window of ten seconds, and serves them. It needs no server, no
+//! toolchain and no file beside itself.
+//!
+//! # Two lanes
+//! ```text
+//! control  exec, exit, fork, first sample -> process -> object file -> [worker: ELF] -> identity
+//! data     timer -> [kernel: ebpf/] -> ring -> sample -> collector -> profile -> pprof -> http
+//! ```
+//! The control lane finds out what an address means, in its own time; the data lane never waits for it.
+//! Both meet when a window closes ([`collector`]).
+//!
+//! # Where things are
+//! The modules stand below in the order of the flow. A module uses its own line and those above.
+//!
+//! | modules | what they hold |
+//! |---|---|
+//! | [`address`], [`label`], [`text`], [`choice`], [`exit`] | vocabulary |
+//! | [`log`], [`metrics`], [`own_usage`], [`sys`] | log, counters, the agent's own usage, all unsafe code |
+//! | [`object`], [`process`], [`symbolize`], [`worker`] | files and what they are; who runs what; names; the sandboxed parser |
+//! | [`sample`] | BPF programs loaded, timers attached, records decoded |
+//! | [`discovery`] | from a process to the target it is profiled under |
+//! | [`profile`] | stacks interned, samples grouped; a [`profile::Window`] is the result |
+//! | [`collector`] | the loop of the data lane, and the threads that help it |
+//! | [`pprof`] | a window as bytes for other tools |
+//! | [`http`] | pages, downloads, metrics |
+//! | [`cli`], [`config`] | what was asked for |
+//! | [`agent`] | builds all of the above from a configuration, and takes it down |
+//!
+//! The BPF programs are the crate `ebpf`; what crosses the kernel boundary is defined once, in
+//! `ebpf/common`.
+//!
+//! # Where to look
+//! | symptom | file |
+//! |---|---|
+//! | does not start | `sample/mod.rs`, `sample/privilege.rs` |
+//! | a stack looks cut | `ebpf/src/modern/sample.rs`, `profile/resolve.rs` |
+//! | wrong mapping or address | `process/mapping.rs`, `object/mod.rs`, `pprof/mod.rs` |
+//! | sample under the wrong process | `process/table.rs` |
+//! | a sample is missing | `collector/account.rs`, the metrics `parca_agent_samples_*` |
+//! | wrong target or label | `discovery/host.rs` |
+//! | too much memory | `ebpf/common/src/limits.rs`, and the constants at the head of each table |
+//!
+//! # What always holds
+//! * A process is named by its id *and* its start time ([`process::id::ProcessId`]).
+//! * Samples taken = written + queued + dropped by reason, at every scrape ([`collector::account`]).
+//! * The agent never maps or parses a file of a profiled process: the worker does, without capabilities
+//!   ([`worker`]).
+//! * Every queue, cache and table has a bound, a rule for what is dropped, and a counter.
+//! * Nothing is pinned in the kernel: when the process ends, all of it is gone.
 
 pub mod address;
 pub mod choice;
 pub mod exit;
 pub mod label;
+pub mod text;
+
 pub mod log;
 pub mod metrics;
+pub mod own_usage;
 pub mod sys;
-pub mod text;
 
 pub mod object;
 pub mod process;
@@ -17,6 +70,7 @@ pub mod worker;
 pub mod sample;
 
 pub mod discovery;
+
 pub mod profile;
 
 pub mod collector;
@@ -29,4 +83,3 @@ pub mod cli;
 pub mod config;
 
 pub mod agent;
-pub mod own_usage;

@@ -9,7 +9,11 @@ pub fn collect(exposition: &mut Exposition) {
         let ticks = clock_ticks_per_second() as f64;
         let rows = [
             ("process_cpu_seconds", "CPU time that the agent used.", usage.cpu_ticks as f64 / ticks),
-            ("process_start_time_seconds", "When the agent started, since boot.", usage.start_ticks as f64 / ticks),
+            (
+                "process_start_time_seconds",
+                "When the agent started, since boot.",
+                usage.start_ticks as f64 / ticks,
+            ),
             ("process_virtual_memory_bytes", "Address space of the agent.", usage.virtual_bytes as f64),
             (
                 "process_resident_memory_bytes",

@@ -1,4 +1,7 @@
 //! Opening the files of real processes, some of which would rather have another one opened.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
 
 use parca_agent::object::Unidentified;
 use parca_agent::object::mapped::{MappedFile, MappedRange};
@@ -10,7 +13,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
+use support::fuse::Fuse;
 use tempfile::TempDir;
 
 /// A process that sleeps, killed at the end.
@@ -191,4 +196,23 @@ fn links_in_a_container_never_lead_to_the_host() {
         let opened = open(sleeper.id, NOWHERE, &mapped((0, 0), inode, Path::new(path))).unwrap();
         assert_eq!(contents(opened), b"of the container", "{path}");
     }
+}
+
+#[test]
+fn a_file_system_that_never_answers_is_not_waited_for() {
+    let Some(fuse) = Fuse::mount(fs::read("/bin/sleep").unwrap()) else {
+        eprintln!("this kernel has no FUSE: nothing to wait for");
+        return;
+    };
+    let sleeper = Sleeper::new(&mut Command::new(fuse.file()));
+    // Dropped in this order: while the file system is there, the kernel may not let the process die.
+    let (fuse, sleeper) = &(fuse, sleeper);
+    let (range, name) = sleeper.mapping(&fuse.file());
+    fuse.fall_silent();
+    let (sender, receiver) = channel();
+    let id = sleeper.id;
+    std::thread::spawn(move || {
+        sender.send(refusal(open(id, range, &name))).unwrap();
+    });
+    assert_eq!(receiver.recv_timeout(Duration::from_secs(10)), Ok(Unidentified::UnsafeFileSystem));
 }

@@ -1,4 +1,7 @@
 //! The worker as the agent runs it: the real program, really sandboxed, on real and on hostile files.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
 
 use parca_agent::object::build_id::BuildIdKind;
 use parca_agent::object::{ObjectInfo, Unidentified};
@@ -12,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+use support::fuse::Fuse;
 
 type Outcome = Result<ObjectInfo, Unidentified>;
 
@@ -298,6 +302,29 @@ fn a_job_during_which_the_worker_dies_is_blamed_and_the_rest_goes_on() {
     assert_eq!(blamed.recv_timeout(PATIENCE).unwrap(), Err(Unidentified::KilledWorker));
     assert!(later.recv_timeout(PATIENCE).unwrap().is_ok());
     assert_eq!(supervisor.metrics().restarts(Restart::Died), 1);
+}
+
+#[test]
+fn a_file_system_that_never_answers_holds_up_one_job_only() {
+    let Some(fuse) = Fuse::mount(fs::read("/bin/true").unwrap()) else {
+        eprintln!("this kernel has no FUSE: nothing to wait for");
+        return;
+    };
+    let supervisor = start(Options { deadline: Duration::from_secs(1), ..options() });
+    assert!(identify(&supervisor, fuse.file()).is_ok());
+    let file = File::open(fuse.file()).unwrap();
+    fuse.fall_silent();
+    let hung = submit(&supervisor, file);
+    let later = submit(&supervisor, File::open("/bin/true").unwrap());
+    assert_eq!(hung.recv_timeout(PATIENCE).unwrap(), Err(Unidentified::KilledWorker));
+    // The kernel does not let the killed worker die while its request waits.
+    assert_eq!(supervisor.metrics().stuck.get(), 1);
+    assert!(later.recv_timeout(PATIENCE).unwrap().is_ok());
+    drop(fuse);
+    eventually("the killed worker is reaped", || {
+        identify(&supervisor, "/bin/true").unwrap();
+        supervisor.metrics().stuck.get() == 0
+    });
 }
 
 #[test]

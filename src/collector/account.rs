@@ -56,7 +56,8 @@ impl Account {
         let read = |counter| self.kernel.read(counter).unwrap_or_default();
         let taken = read(Counter::SamplesTaken);
         let lost = KERNEL_LOSSES.map(|(reason, counter)| (reason, read(counter)));
-        let other_counters = [Counter::UserStackFailed, Counter::KernelStackFailed, Counter::StackCollision].map(read);
+        let other_counters =
+            [Counter::UserStackFailed, Counter::KernelStackFailed, Counter::StackCollision].map(read);
         let events_lost = read(Counter::EventRingFull);
         let received = *received;
         let lost_in_kernel: u64 = lost.iter().map(|(_, count)| count).sum();
@@ -77,8 +78,7 @@ impl Account {
             "Samples that were lost, by reason.",
             labels.iter().zip(dropped).map(|(labels, (_, count))| (&labels[..], count)),
         );
-        let queued =
-            [("kernel", in_kernel), ("window", received.in_window), ("closing", received.closing)];
+        let queued = [("kernel", in_kernel), ("window", received.in_window), ("closing", received.closing)];
         let labels = queued.map(|(stage, _)| [("stage", stage)]);
         exposition.gauge(
             "samples_queued",

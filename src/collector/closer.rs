@@ -2,21 +2,21 @@
 
 use super::account::Account;
 use super::inspector::{Answer, read_process};
+use super::library::ObjectLibrary;
 use super::reread::Rereads;
 use crate::address::KernelAddress;
 use crate::discovery::host::HostTargets;
 use crate::label::LabelSet;
 use crate::metrics::{Counter, Exposition};
-use crate::object::library::ObjectLibrary;
 use crate::object::{Object, ObjectId};
 use crate::process::cgroup::{CgroupPath, CgroupResolver};
 use crate::process::image::AddressSpace;
+use crate::process::table::ImageInfo;
 use crate::profile::Window;
 use crate::profile::collect::{RawStack, RawWindow};
 use crate::profile::frame::{Frame, Unresolved};
 use crate::profile::publish::Windows;
 use crate::profile::resolve::{Images, processes_to_reread, resolve};
-use crate::process::table::ImageInfo;
 use crate::profile::stack::StackTable;
 use crate::sample::boot_time;
 use crate::symbolize::kernel::KernelSymbolizer;

@@ -1,10 +1,12 @@
 //! Reads processes on threads of its own: what `/proc` tells, and which object files are mapped.
 
+use super::library::ObjectLibrary;
 use crate::metrics::{Counter, Exposition};
-use crate::object::library::ObjectLibrary;
+use crate::object::FileOffset;
+use crate::object::mapped::MappedRange;
 use crate::process::id::{BootTime, ProcessId};
 use crate::process::inspect::{inspect, is_alive};
-use crate::process::mapping::{Backing, MapsEntry, Mapping, Mappings};
+use crate::process::mapping::{Backing, Mapping, Mappings, MapsEntry};
 use crate::process::table::Inspected;
 use crate::sample::boot_time;
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
@@ -131,9 +133,10 @@ pub fn read_process(process: ProcessId, objects: &ObjectLibrary) -> Option<Inspe
 }
 
 fn to_mapping(process: ProcessId, entry: &MapsEntry, objects: &ObjectLibrary) -> Mapping {
+    let range = MappedRange { start: entry.range.start.0, end: entry.range.end.0 };
     let object = match &entry.backing {
-        Backing::File { offset, .. } => Some((objects.object_of(process, entry), *offset)),
-        Backing::Vdso => Some((objects.vdso(), crate::object::FileOffset(0))),
+        Backing::File { file, offset } => Some((objects.object_of(process, range, file), *offset)),
+        Backing::Vdso => Some((objects.vdso(), FileOffset(0))),
         Backing::Anonymous => None,
     };
     Mapping { range: entry.range.clone(), object }

@@ -10,6 +10,7 @@
 pub mod account;
 pub mod closer;
 pub mod inspector;
+pub mod library;
 mod reread;
 
 use crate::metrics::{Exposition, Gauge, Registry};
@@ -18,7 +19,6 @@ use crate::process::table::ProcessTable;
 use crate::profile::collect::{Kept, RawWindow};
 use crate::profile::publish::Windows;
 use crate::profile::resolve::Images;
-use crate::object::library::ObjectLibrary;
 use crate::sample::object::ObjectKind;
 use crate::sample::record::RawSample;
 use crate::sample::{Record, Sampler, SamplerOptions, boot_time};
@@ -26,6 +26,7 @@ use account::{Account, Received};
 use async_io::{Async, Timer};
 use closer::{BaseLabels, Closer, CloserMetrics, FullWindow};
 use inspector::{Answer, Inspector};
+use library::ObjectLibrary;
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use smol::future::{self, FutureExt};
 use std::collections::HashMap;
@@ -107,8 +108,12 @@ impl Collector {
             metrics: closer_metrics.clone(),
             answers: to_table,
         };
-        let closer = thread::Builder::new().name("close-window".into()).spawn(move || closer.run(&to_close))?;
-        let wakeup = sampler.wakeup().map(|fd| fd.try_clone_to_owned().and_then(Async::new_nonblocking)).transpose()?;
+        let closer =
+            thread::Builder::new().name("close-window".into()).spawn(move || closer.run(&to_close))?;
+        let wakeup = sampler
+            .wakeup()
+            .map(|fd| fd.try_clone_to_owned().and_then(Async::new_nonblocking))
+            .transpose()?;
         let refresh = match sampler.object() {
             ObjectKind::Modern => REFRESH_WITH_EVENTS,
             ObjectKind::Baseline => REFRESH_WITHOUT_EVENTS,
@@ -165,7 +170,11 @@ impl Collector {
             };
             let next = async {
                 // A full budget means that there is more: give others a turn, and go on.
-                if more { future::yield_now().await } else { self.wait().await }
+                if more {
+                    future::yield_now().await;
+                } else {
+                    self.wait().await;
+                }
                 false
             };
             if stop.or(next).await {

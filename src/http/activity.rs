@@ -143,11 +143,11 @@ fn spaced(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Activity, MAX_TARGETS};
+    use crate::address::KernelAddress;
     use crate::discovery::target::{Source, Target};
     use crate::process::comm::Comm;
     use crate::process::id::{Tgid, ThreadId};
-    use crate::address::KernelAddress;
-use crate::profile::frame::{Frame, Unresolved};
+    use crate::profile::frame::{Frame, Unresolved};
     use crate::profile::stack::StackTable;
     use crate::profile::{Profile, Sample, SampleCount, Thread, Window};
     use std::sync::Arc;

@@ -53,11 +53,11 @@ impl FrameName {
 #[cfg(test)]
 mod tests {
     use super::FrameName;
+    use crate::address::{KernelAddress, UserAddress};
     use crate::object::build_id::{BuildId, BuildIdKind};
     use crate::object::{FileOffset, LoadSegment, Object, ObjectAddress, ObjectId, ObjectInfo, Unidentified};
     use crate::process::id::{BootTime, ProcessId, Tgid};
     use crate::profile::Window;
-    use crate::address::{KernelAddress, UserAddress};
     use crate::profile::frame::{Frame, Unresolved};
     use crate::symbolize::kernel::KernelSymbol;
     use std::sync::{Arc, OnceLock};

@@ -107,6 +107,9 @@ pub enum ServerError {
     /// An address.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// The name to listen on has no address.
+    #[error("the name to listen on has no address")]
+    NoAddress,
     /// The private socket.
     #[error("failed to make a private socket in {directory}")]
     PrivateSocket {
@@ -124,22 +127,21 @@ pub enum ServerError {
 /// A running server. It stops when dropped.
 #[derive(Debug)]
 pub struct Server {
-    addresses: Vec<SocketAddr>,
+    address: SocketAddr,
     _tasks: Vec<Task<()>>,
     _inner: Inner,
 }
 
 impl Server {
-    /// Listens on every address. `directory` may be any in which a file can be made; nothing stays there.
+    /// Listens on the first of `addresses` that this machine has. `directory` may be any in which a file can be made; nothing stays there.
     pub fn start(
         addresses: &[SocketAddr],
         state: State,
         executor: &Arc<Executor<'static>>,
         directory: &Path,
     ) -> Result<Self, ServerError> {
-        let listeners: Vec<_> =
-            addresses.iter().map(|address| listen(*address)).collect::<Result<_, ServerError>>()?;
-        let (listener, socket) = PrivateSocket::bind(directory).map_err(|source| {
+        let (listener, address) = listen_on_first(addresses)?;
+        let (private, socket) = PrivateSocket::bind(directory).map_err(|source| {
             ServerError::PrivateSocket { directory: directory.display().to_string(), source }
         })?;
         let socket = Arc::new(socket);
@@ -154,19 +156,28 @@ impl Server {
         });
         register_metrics(&context, refusals, &guard);
         let inner =
-            Inner::start(listener, socket, context.clone(), executor.clone()).map_err(ServerError::Inner)?;
-        let addresses = listeners.iter().map(|(_, address)| *address).collect();
-        let mut tasks = vec![executor.spawn(follow(context))];
-        for (listener, address) in listeners {
-            tasks.push(executor.spawn(guard.clone().run(listener, address.ip())));
-        }
-        Ok(Self { addresses, _tasks: tasks, _inner: inner })
+            Inner::start(private, socket, context.clone(), executor.clone()).map_err(ServerError::Inner)?;
+        let tasks = vec![executor.spawn(follow(context)), executor.spawn(guard.run(listener, address.ip()))];
+        Ok(Self { address, _tasks: tasks, _inner: inner })
     }
 
-    /// The addresses it listens on, with the port that the kernel chose where 0 was asked for.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// The address it listens on, with the port that the kernel chose where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
+}
+
+/// A host without IPv6 has no IPv6 wildcard, and a name may resolve to an address of another host; only then
+/// is the next address tried.
+fn listen_on_first(addresses: &[SocketAddr]) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let mut absent = ServerError::NoAddress;
+    for address in addresses {
+        match listen(*address) {
+            Err(ServerError::Address(error)) if error.is_absence() => absent = error.into(),
+            result => return result,
+        }
+    }
+    Err(absent)
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {

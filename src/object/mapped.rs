@@ -27,6 +27,6 @@ pub struct MappedFile {
     pub device: (u32, u32),
     /// Inode number.
     pub inode: u64,
-    /// Path in the process's own mount namespace, escapes undone.
+    /// Path in the process's own mount namespace, a line feed written as `\012`.
     pub path: Box<[u8]>,
 }

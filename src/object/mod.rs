@@ -3,7 +3,6 @@
 
 pub mod build_id;
 pub mod file_system;
-pub mod library;
 pub mod mapped;
 pub mod open;
 pub mod table;

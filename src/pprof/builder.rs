@@ -124,13 +124,26 @@ impl Builder {
             id,
             mapping_id: mapping.0,
             address,
-            line: function.map(|function| proto::Line { function_id: function.0, line: 0 }).into_iter().collect(),
+            line: function
+                .map(|function| proto::Line { function_id: function.0, line: 0 })
+                .into_iter()
+                .collect(),
         };
         LocationId(self.locations.id((mapping, address, function), row))
     }
 
-    /// The tables, with everything else of the profile left empty.
-    pub(super) fn finish(self) -> proto::Profile {
+    /// The tables, with everything else of the profile left empty. Tools take the first mapping for the
+    /// profiled program, so mappings of identified files come first.
+    pub(super) fn finish(mut self) -> proto::Profile {
+        self.mappings.rows.sort_by_key(|mapping| mapping.build_id == 0);
+        let mut ids = HashMap::new();
+        for (mapping, id) in self.mappings.rows.iter_mut().zip(1..) {
+            ids.insert(mapping.id, id);
+            mapping.id = id;
+        }
+        for location in &mut self.locations.rows {
+            location.mapping_id = ids.get(&location.mapping_id).copied().unwrap_or_default();
+        }
         proto::Profile {
             mapping: self.mappings.rows,
             location: self.locations.rows,

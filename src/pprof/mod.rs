@@ -17,7 +17,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 /// What is written beside stacks and counts.
@@ -38,11 +38,12 @@ const UNNAMED_KERNEL_FUNCTION: &str = "[kernel]";
 
 /// Encodes profiles of one window as one gzip-compressed pprof profile. Where several targets are merged,
 /// their samples carry the labels in which the targets differ.
-pub fn encode(window: &Window, profiles: &[&Profile], options: Options) -> io::Result<Vec<u8>> {
+pub fn encode(window: &Window, profiles: &[&Profile], options: Options) -> Vec<u8> {
     let message = build(window, profiles, options);
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(&message.encode_to_vec())?;
-    gzip.finish()
+    // Writing to memory cannot fail.
+    let _ = gzip.write_all(&message.encode_to_vec());
+    gzip.finish().unwrap_or_default()
 }
 
 /// The profile before it is compressed.
@@ -142,7 +143,8 @@ impl Encoder<'_> {
         let object = self.window.objects.get(&id);
         let identified = object.and_then(|object| object.identified());
         let file_offset = crate::object::FileOffset(offset);
-        let Some((info, segment)) = identified.and_then(|info| Some((info, info.segment_of(file_offset)?))) else {
+        let Some((info, segment)) = identified.and_then(|info| Some((info, info.segment_of(file_offset)?)))
+        else {
             return self.unidentified_location(object.map(AsRef::as_ref), offset);
         };
         // Both start on the same byte of their page, so that start - file_offset is the segment's bias.
@@ -173,8 +175,11 @@ impl Encoder<'_> {
     }
 
     fn kernel_mapping(&mut self) -> MappingId {
-        let range =
-            MappingRange { start: KERNEL_IMAGE.start, limit: KERNEL_IMAGE.end, file_offset: KERNEL_IMAGE.start };
+        let range = MappingRange {
+            start: KERNEL_IMAGE.start,
+            limit: KERNEL_IMAGE.end,
+            file_offset: KERNEL_IMAGE.start,
+        };
         self.named_mapping(KERNEL_MAPPING, range, true)
     }
 

@@ -128,8 +128,16 @@ mod tests {
         for (name, text, expected) in [
             ("unified only", "0::/system.slice/ssh.service\n", Some("/system.slice/ssh.service")),
             ("hybrid", "4:memory:/m\n1:name=systemd:/user.slice\n0::/init.scope\n", Some("/init.scope")),
-            ("v1 with systemd", "4:memory:/docker/abcdef\n1:name=systemd:/a.service\n0::/\n", Some("/a.service")),
-            ("v1 without systemd", "9:name=systemd:/\n5:cpu:/x\n4:memory:/process/abc\n0::/\n", Some("/process/abc")),
+            (
+                "v1 with systemd",
+                "4:memory:/docker/abcdef\n1:name=systemd:/a.service\n0::/\n",
+                Some("/a.service"),
+            ),
+            (
+                "v1 without systemd",
+                "9:name=systemd:/\n5:cpu:/x\n4:memory:/process/abc\n0::/\n",
+                Some("/process/abc"),
+            ),
             ("root", "1:cpu:/\n0::/\n", Some("/")),
             ("colons in a path", "0::/a:b:c\n", Some("/a:b:c")),
             ("namespace", "0::/../../x\n", Some("/../../x")),

@@ -97,7 +97,7 @@ mod tests {
         let inspection = inspect(own_id()).unwrap();
         let executable = std::env::current_exe().unwrap();
         let found = inspection.mappings.iter().any(|entry| match &entry.backing {
-            Backing::File { path, .. } => **path == *executable.as_os_str().as_encoded_bytes(),
+            Backing::File { file, .. } => *file.path == *executable.as_os_str().as_encoded_bytes(),
             Backing::Vdso | Backing::Anonymous => false,
         });
         assert!(found, "{executable:?} in {:?}", inspection.mappings);

@@ -4,6 +4,7 @@
 //! `\012`; it is the rest of the line and never split at spaces.
 
 use crate::address::UserAddress;
+use crate::object::mapped::MappedFile;
 use crate::object::{FileOffset, ObjectId};
 use std::ops::Range;
 
@@ -15,13 +16,8 @@ pub const MAX_MAPPINGS: usize = 16 * 1024;
 pub enum Backing {
     /// A file.
     File {
-        /// As maps shows it, ` (deleted)` included.
-        path: Box<[u8]>,
-        /// Device of the file system as the maps text has it: `(major, minor)`. On btrfs and overlayfs it may
-        /// differ from `stat`, so it identifies a file only together with the rest, and only here.
-        device: (u32, u32),
-        /// Inode number.
-        inode: u64,
+        /// As the kernel names it. A deleted file's path ends in ` (deleted)`.
+        file: MappedFile,
         /// Where in the file the range begins.
         offset: FileOffset,
     },
@@ -62,9 +58,11 @@ fn parse_line(line: &[u8]) -> Option<MapsEntry> {
         b"[vdso]" => Backing::Vdso,
         b"[vsyscall]" => return None,
         path if inode != 0 && path.first() == Some(&b'/') => Backing::File {
-            path: path.into(),
-            device: (hex(major)?.try_into().ok()?, hex(minor)?.try_into().ok()?),
-            inode,
+            file: MappedFile {
+                device: (hex(major)?.try_into().ok()?, hex(minor)?.try_into().ok()?),
+                inode,
+                path: path.into(),
+            },
             offset: FileOffset(offset),
         },
         _ => Backing::Anonymous,
@@ -126,11 +124,12 @@ impl Mappings {
 mod tests {
     use super::{Backing, Mapping, Mappings, Place, parse_maps};
     use crate::address::UserAddress;
+    use crate::object::mapped::MappedFile;
     use crate::object::{FileOffset, ObjectId};
 
     fn path_of(line: &[u8]) -> Option<Vec<u8>> {
         match parse_maps(line).next()?.backing {
-            Backing::File { path, .. } => Some(path.into_vec()),
+            Backing::File { file, .. } => Some(file.path.into_vec()),
             Backing::Vdso | Backing::Anonymous => None,
         }
     }
@@ -156,9 +155,7 @@ mod tests {
                      garbage\n";
         let backings: Vec<_> = parse_maps(text).map(|entry| entry.backing).collect();
         let file = Backing::File {
-            path: b"/bin/a".as_slice().into(),
-            device: (0xfe, 0),
-            inode: 5,
+            file: MappedFile { device: (0xfe, 0), inode: 5, path: b"/bin/a".as_slice().into() },
             offset: FileOffset(0x1000),
         };
         assert_eq!(backings, [file, Backing::Anonymous, Backing::Anonymous, Backing::Vdso]);

@@ -146,12 +146,7 @@ impl ProcessTable {
 
     /// Takes in that a thread was sampled. `leader_comm` is the thread's name if it is the first thread,
     /// for that is the name of the process.
-    pub fn observe(
-        &mut self,
-        id: ProcessId,
-        time: BootTime,
-        leader_comm: Option<Comm>,
-    ) -> Option<Observed> {
+    pub fn observe(&mut self, id: ProcessId, time: BootTime, leader_comm: Option<Comm>) -> Option<Observed> {
         if !self.processes.contains_key(&id) {
             let image = Image {
                 id: self.new_image_id()?,
@@ -172,8 +167,12 @@ impl ProcessTable {
         if let Some(comm) = leader_comm {
             image.comm = comm;
         }
-        // What an earlier program mapped can no longer be read.
-        let inspect = index == last && process.exited.is_none() && image.address_space.wants_reading(oldest);
+        // What an earlier program mapped, or a dead process, can no longer be read.
+        let readable = index == last && process.exited.is_none();
+        if !readable && matches!(image.address_space, AddressSpace::Unread) {
+            image.address_space = AddressSpace::Gone;
+        }
+        let inspect = readable && image.address_space.wants_reading(oldest);
         if inspect && !matches!(image.address_space, AddressSpace::Known { .. }) {
             image.address_space = AddressSpace::Requested;
         }
@@ -376,6 +375,17 @@ mod tests {
         assert!(!table.observe(id, at(3), None).unwrap().inspect, "it cannot be read any more");
         table.purge(at(9));
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_process_that_died_before_its_first_sample_was_read_is_gone() {
+        let (mut table, parent, child) = (table(), process(7, 1), process(8, 5));
+        table.observe(parent, at(2), None);
+        table.apply(&event(child, 5, "server", ProcessChange::Fork { parent }));
+        table.apply(&event(child, 6, "server", ProcessChange::Exit));
+        let observed = table.observe(child, at(5), None).unwrap();
+        assert!(!observed.inspect);
+        assert!(matches!(table.image(child, observed.image).unwrap().address_space, AddressSpace::Gone));
     }
 
     #[test]

@@ -4,11 +4,11 @@ use super::Record;
 use super::btf;
 use super::object::{self, CounterMap, ObjectError, ObjectKind};
 use super::record::RawSample;
-use crate::process::cgroup::CgroupId;
-use crate::process::stat;
 use crate::address::{KernelAddress, UserAddress};
+use crate::process::cgroup::CgroupId;
 use crate::process::comm::Comm;
 use crate::process::id::{BootTime, ProcessId, Tgid, ThreadId};
+use crate::process::stat;
 use aya::maps::{Array, HashMap, MapData, StackTraceMap};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use parca_agent_common::limits::BASELINE_ENTRIES_MIN;
@@ -73,7 +73,9 @@ impl Baseline {
         ];
         let mut settings: Array<_, [u32; 8]> = object::take_map(&mut bpf, "SETTINGS")?;
         // Without the offsets a sample has no start time, and the agent looks it up in /proc.
-        if let Some(offsets) = std::fs::read(btf::KERNEL_BTF).ok().and_then(|btf| btf::task_offsets(&btf).ok()) {
+        if let Some(offsets) =
+            std::fs::read(btf::KERNEL_BTF).ok().and_then(|btf| btf::task_offsets(&btf).ok())
+        {
             settings
                 .set(0, offsets.to_words(), 0)
                 .map_err(|source| ObjectError::Load { kind: ObjectKind::Baseline, source: source.into() })?;
@@ -126,7 +128,8 @@ impl MapSet {
                 receive(Record::Undecodable);
                 continue;
             };
-            stack_ids.extend([fields.user_stack, fields.kernel_stack].map(u32::try_from).into_iter().flatten());
+            stack_ids
+                .extend([fields.user_stack, fields.kernel_stack].map(u32::try_from).into_iter().flatten());
             let start = match fields.process_start {
                 0 => *starts.entry(fields.tgid).or_insert_with(|| start_in_proc(fields.tgid)),
                 nanos => BootTime { nanos },
@@ -183,7 +186,9 @@ mod tests {
 
     #[test]
     fn maps_hold_a_second_of_samples_within_bounds() {
-        for (cpus, frequency, expected) in [(1, 1, 2048), (2, 100, 2048), (4, 100, 4096), (8192, 10_000, 16384)] {
+        for (cpus, frequency, expected) in
+            [(1, 1, 2048), (2, 100, 2048), (4, 100, 4096), (8192, 10_000, 16384)]
+        {
             assert_eq!(entries(cpus, frequency), expected, "{cpus} CPUs at {frequency} Hz");
         }
     }

@@ -35,8 +35,7 @@ pub enum BtfError {
 pub(super) fn task_offsets(btf: &[u8]) -> Result<Settings, BtfError> {
     let btf = Btf::parse(btf).ok_or(BtfError::Malformed)?;
     let structure = "task_struct";
-    let offset =
-        |member| btf.member_offset(structure, member).ok_or(BtfError::Missing { structure, member });
+    let offset = |member| btf.member_offset(structure, member).ok_or(BtfError::Missing { structure, member });
     Ok(Settings {
         task_group_leader: offset("group_leader")?,
         // Named real_start_time before 5.5.
@@ -99,11 +98,11 @@ impl<'a> Btf<'a> {
     fn extra_bytes(&self, at: usize) -> Option<usize> {
         let Type { kind, length, .. } = self.type_at(at)?;
         Some(match kind {
-            1 | 14 | 17 => 4,                                // INT, VAR, DECL_TAG
-            3 => 12,                                         // ARRAY
+            1 | 14 | 17 => 4,                                  // INT, VAR, DECL_TAG
+            3 => 12,                                           // ARRAY
             KIND_STRUCT | KIND_UNION | 15 | 19 => 12 * length, // and DATASEC, ENUM64
-            6 | 13 => 8 * length,                            // ENUM, FUNC_PROTO
-            2 | 7..=12 | 16 | 18 => 0,                       // PTR, FWD .. FUNC, FLOAT, TYPE_TAG
+            6 | 13 => 8 * length,                              // ENUM, FUNC_PROTO
+            2 | 7..=12 | 16 | 18 => 0,                         // PTR, FWD .. FUNC, FLOAT, TYPE_TAG
             _ => return None,
         })
     }
@@ -157,10 +156,10 @@ mod tests {
     fn nested() -> Vec<u8> {
         let strings = b"\0int\0s\0pad\0a\0b\0c\0";
         let types: Vec<u32> = [
-            &[1, 1 << 24, 4, 32][..],                                        // 1: int
-            &[0, (4 << 24) | 2, 8, 13, 1, 0, 15, 1, 32],                     // 2: struct { b; c; }
-            &[0, (5 << 24) | 2, 8, 11, 1, 0, 0, 2, 0],                       // 3: union { a; struct 2; }
-            &[5, (4 << 24) | 2, 12, 7, 1, 0, 0, 3, 32],                      // 4: struct s
+            &[1, 1 << 24, 4, 32][..],                    // 1: int
+            &[0, (4 << 24) | 2, 8, 13, 1, 0, 15, 1, 32], // 2: struct { b; c; }
+            &[0, (5 << 24) | 2, 8, 11, 1, 0, 0, 2, 0],   // 3: union { a; struct 2; }
+            &[5, (4 << 24) | 2, 12, 7, 1, 0, 0, 3, 32],  // 4: struct s
         ]
         .concat();
         let type_bytes = types.len() as u32 * 4;
@@ -174,7 +173,9 @@ mod tests {
     fn members_of_anonymous_members_are_found() {
         let bytes = nested();
         let btf = Btf::parse(&bytes).unwrap();
-        for (member, offset) in [("pad", Some(0)), ("a", Some(4)), ("b", Some(4)), ("c", Some(8)), ("d", None)] {
+        for (member, offset) in
+            [("pad", Some(0)), ("a", Some(4)), ("b", Some(4)), ("c", Some(8)), ("d", None)]
+        {
             assert_eq!(btf.member_offset("s", member), offset, "{member}");
         }
         assert_eq!(btf.member_offset("t", "a"), None);

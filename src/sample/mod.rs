@@ -15,12 +15,12 @@ pub mod record;
 
 use crate::process::event::ProcessEvent;
 use crate::process::id::BootTime;
-use clock::{Attached, SamplingClock};
 use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
 use baseline::Baseline;
 use btf::BtfError;
+use clock::{Attached, SamplingClock};
 use modern::Modern;
 use object::{CounterMap, ObjectError, ObjectKind, SAMPLE_PROGRAM};
 use parca_agent_common::counter::Counter;
@@ -66,7 +66,9 @@ pub enum StartError {
     #[error("{0}")]
     Refused(Refusal),
     /// The kernel does not describe its structures.
-    #[error("failed to read the kernel's type information (CONFIG_DEBUG_INFO_BTF) at /sys/kernel/btf/vmlinux")]
+    #[error(
+        "failed to read the kernel's type information (CONFIG_DEBUG_INFO_BTF) at /sys/kernel/btf/vmlinux"
+    )]
     NoKernelTypes(#[source] io::Error),
     /// It describes them in an unexpected way.
     #[error(transparent)]
@@ -209,9 +211,9 @@ fn program_descriptor(loaded: &Loaded) -> Result<OwnedFd, StartError> {
 /// Turns "operation not permitted" somewhere below into what the operator can do about it.
 fn explain(error: StartError) -> StartError {
     let refused = match &error {
-        StartError::Object(ObjectError::Program { source: ProgramError::LoadError { io_error, .. }, .. }) => {
-            io_error.raw_os_error() == Some(libc::EPERM)
-        }
+        StartError::Object(ObjectError::Program {
+            source: ProgramError::LoadError { io_error, .. }, ..
+        }) => io_error.raw_os_error() == Some(libc::EPERM),
         StartError::Object(ObjectError::Load {
             source: EbpfError::MapError(MapError::CreateError { io_error, .. }),
             ..

@@ -37,8 +37,9 @@ fn refusal(effective: CapabilitySet) -> Option<Refusal> {
         NEEDED.iter().filter(|(set, _)| !effective.contains(*set)).map(|(_, name)| *name).collect();
     (!missing.is_empty()).then(|| Refusal {
         thing: format!("missing {}", missing.join(" and ")),
-        remedy: "run parca-agent as root, or give it CAP_BPF and CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN)"
-            .to_owned(),
+        remedy:
+            "run parca-agent as root, or give it CAP_BPF and CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN)"
+                .to_owned(),
     })
 }
 
@@ -50,7 +51,8 @@ pub(super) fn explain_bpf_refusal() -> Refusal {
     let lockdown = std::fs::read_to_string(LOCKDOWN).unwrap_or_default();
     if lockdown.contains("[confidentiality]") {
         return Refusal {
-            thing: "kernel lockdown is in confidentiality mode, which forbids BPF to read kernel memory".to_owned(),
+            thing: "kernel lockdown is in confidentiality mode, which forbids BPF to read kernel memory"
+                .to_owned(),
             remedy: "boot with lockdown=integrity or lockdown=none".to_owned(),
         };
     }
@@ -65,10 +67,14 @@ pub(super) fn explain_bpf_refusal() -> Refusal {
 pub(super) fn explain_perf_refusal() -> Refusal {
     let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
     Refusal {
-        thing: format!("the kernel refused perf_event_open(2), with kernel.perf_event_paranoid={}", paranoid.trim()),
-        remedy: "give parca-agent CAP_PERFMON; where that is not enough (Debian, Ubuntu above 2), CAP_SYS_ADMIN, \
+        thing: format!(
+            "the kernel refused perf_event_open(2), with kernel.perf_event_paranoid={}",
+            paranoid.trim()
+        ),
+        remedy:
+            "give parca-agent CAP_PERFMON; where that is not enough (Debian, Ubuntu above 2), CAP_SYS_ADMIN, \
                  or set the sysctl to 2"
-            .to_owned(),
+                .to_owned(),
     }
 }
 

@@ -42,10 +42,7 @@ impl RawSample {
         }
         Some(Self {
             time: BootTime { nanos: header.boot_time },
-            process: ProcessId {
-                tgid: Tgid(header.tgid),
-                start: BootTime { nanos: header.process_start },
-            },
+            process: ProcessId { tgid: Tgid(header.tgid), start: BootTime { nanos: header.process_start } },
             thread: ThreadId(header.tid),
             comm: Comm::new(&header.comm),
             cgroup: CgroupId(header.cgroup_id),

@@ -134,7 +134,8 @@ impl KernelSymbols {
         }
         let name = self.names.get(entry.name as usize..)?.split('\0').next()?;
         let shown = module.is_none() && self.text_start != 0;
-        let link_address = address.0.checked_sub(self.text_start).and_then(|distance| distance.checked_add(LINK_BASE));
+        let link_address =
+            address.0.checked_sub(self.text_start).and_then(|distance| distance.checked_add(LINK_BASE));
         Some(KernelSymbol {
             name: name.into(),
             module: module.cloned(),

@@ -30,8 +30,8 @@ const PERF_COUNT_SW_CPU_CLOCK: u64 = 0;
 const FLAG_DISABLED: u64 = 1 << 0;
 const FLAG_EXCLUDE_IDLE: u64 = 1 << 7;
 const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 1 << 3;
-const PERF_EVENT_IOC_ENABLE: u32 = 0x2400;
-const PERF_EVENT_IOC_SET_BPF: u32 = 0x4004_2408;
+const PERF_EVENT_IOC_ENABLE: libc::Ioctl = 0x2400;
+const PERF_EVENT_IOC_SET_BPF: libc::Ioctl = 0x4004_2408;
 
 /// Opens a software clock that fires on one CPU after each `period` of CPU time, whatever runs there but
 /// the idle task, and runs a BPF program each time. It stops when the descriptor is closed.
@@ -60,7 +60,8 @@ pub fn sample_cpu(cpu: CpuId, period: Duration, program: BorrowedFd<'_>) -> io::
             PERF_FLAG_FD_CLOEXEC,
         )
     };
-    let descriptor = i32::try_from(descriptor).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    let descriptor =
+        i32::try_from(descriptor).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
     let event = unsafe { OwnedFd::from_raw_fd(descriptor) };
     control(&event, PERF_EVENT_IOC_SET_BPF, program.as_raw_fd())?;
@@ -68,8 +69,8 @@ pub fn sample_cpu(cpu: CpuId, period: Duration, program: BorrowedFd<'_>) -> io::
     Ok(event)
 }
 
-fn control(event: &OwnedFd, request: u32, argument: i32) -> io::Result<()> {
+fn control(event: &OwnedFd, request: libc::Ioctl, argument: i32) -> io::Result<()> {
     // SAFETY: both requests take a number, not a pointer.
-    let result = unsafe { libc::ioctl(event.as_raw_fd(), request as _, argument) };
+    let result = unsafe { libc::ioctl(event.as_raw_fd(), request, argument) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

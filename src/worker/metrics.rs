@@ -24,6 +24,8 @@ pub struct WorkerMetrics {
     pub queued: Gauge,
     /// Killed workers that the kernel does not let die.
     pub stuck: Gauge,
+    /// Files that could not be closed, because too many file systems do not answer.
+    pub left_open: Counter,
 }
 
 impl Restart {
@@ -85,6 +87,11 @@ impl WorkerMetrics {
         let gauge = |gauge: &Gauge| [(&[][..], gauge.get() as f64)];
         exposition.gauge("worker_queue_length", "Jobs that wait for the worker.", gauge(&self.queued));
         exposition.gauge("worker_stuck", "Killed workers that cannot die.", gauge(&self.stuck));
+        exposition.counter(
+            "worker_files_left_open",
+            "Files that could not be closed, because their file systems do not answer.",
+            [(&[][..], self.left_open.get())],
+        );
     }
 }
 
@@ -116,7 +123,7 @@ mod tests {
         registry.register(move |exposition| metrics.collect(exposition));
         let text = registry.scrape(Format::Prometheus);
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(samples.len(), 1 + Unidentified::ALL.len() + Restart::ALL.len() + 2);
+        assert_eq!(samples.len(), 1 + Unidentified::ALL.len() + Restart::ALL.len() + 3);
         assert!(samples.contains(&"parca_agent_worker_jobs_total{result=\"killed_worker\"} 1"), "{text}");
         assert!(samples.contains(&"parca_agent_worker_restarts_total{reason=\"hung\"} 1"), "{text}");
         assert!(samples.contains(&"parca_agent_worker_queue_length 3"), "{text}");

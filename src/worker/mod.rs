@@ -19,6 +19,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod supervisor;
 
+mod closer;
 mod process;
 mod queue;
 

@@ -3,6 +3,7 @@
 //! A job that kills or hangs the worker ends as [`Unidentified::KilledWorker`], and the next job gets a
 //! fresh worker. A job that the worker had not taken when it died is not to blame, and is tried once more.
 
+use super::closer::Closer;
 use super::metrics::{Restart, WorkerMetrics};
 use super::pace::Pace;
 use super::process::{Failure, WorkerProcess};
@@ -182,6 +183,7 @@ struct Keeper {
     current: Option<Current>,
     pace: Pace,
     stuck: Vec<Child>,
+    closer: Closer,
     next_id: u64,
 }
 
@@ -200,6 +202,7 @@ impl Keeper {
             current: None,
             pace: Pace::new(Instant::now()),
             stuck: Vec::new(),
+            closer: Closer::default(),
             next_id: 0,
         }
     }
@@ -208,6 +211,9 @@ impl Keeper {
         while let Some((job, left)) = self.shared.queue.pop() {
             self.shared.metrics.queued.set(left as u64);
             let result = self.work(&job);
+            if !self.closer.close(job.file) {
+                self.shared.metrics.left_open.increment();
+            }
             self.shared.end(job.task, result);
         }
         if let Some(current) = self.current.take() {

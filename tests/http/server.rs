@@ -59,7 +59,7 @@ pub(crate) fn start_with(encode: Box<parca_agent::http::Encode>) -> TestServer {
     let any_port = "127.0.0.1:0".parse().unwrap();
     let server = Server::start(&[any_port], state, &executor, directory.path()).unwrap();
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left on disk");
-    let address = server.addresses()[0];
+    let address = server.address();
     TestServer { address, windows, ready, server: Some(server), _directory: directory, _stop: stop }
 }
 

@@ -1,5 +1,6 @@
 //! A window made by hand: several targets, some with names that want to be markup.
 
+use parca_agent::address::{KernelAddress, UserAddress};
 use parca_agent::discovery::target::{Source, Target};
 use parca_agent::label::LabelSet;
 use parca_agent::object::build_id::{BuildId, BuildIdKind};
@@ -8,7 +9,7 @@ use parca_agent::object::{
 };
 use parca_agent::process::comm::Comm;
 use parca_agent::process::id::{BootTime, ProcessId, Tgid, ThreadId};
-use parca_agent::profile::frame::{Frame, KernelAddress, Unresolved, UserAddress};
+use parca_agent::profile::frame::{Frame, Unresolved};
 use parca_agent::profile::stack::StackTable;
 use parca_agent::profile::{Profile, Sample, SampleCount, Thread, Window};
 use parca_agent::symbolize::kernel::KernelSymbol;

@@ -100,7 +100,11 @@ fn read<T: Copy + Default>(structure: u64, offset: u32) -> T {
     let mut value = T::default();
     // SAFETY: the helper writes at most the size of the value, and checks the address it reads.
     let result = unsafe {
-        bpf_probe_read((&raw mut value).cast(), size_of::<T>() as u32, (structure + u64::from(offset)) as *const _)
+        bpf_probe_read(
+            (&raw mut value).cast(),
+            size_of::<T>() as u32,
+            (structure + u64::from(offset)) as *const _,
+        )
     };
     if result == 0 { value } else { T::default() }
 }

@@ -74,7 +74,8 @@ fn write_header(context: &PerfEventContext, header: &mut SampleHeader, stacks: &
     if task.is_kernel_thread(settings.task_flags) {
         flags |= FLAG_KERNEL_THREAD;
     }
-    let leader = if context.pid() == context.tgid() { task } else { task.group_leader(settings.task_group_leader) };
+    let leader =
+        if context.pid() == context.tgid() { task } else { task.group_leader(settings.task_group_leader) };
     header.process_start = leader.start_boot_time(settings.task_start_boot_time);
     header.tgid = context.tgid();
     header.tid = context.pid();

@@ -1,0 +1,33 @@
+//! The agent as those meet it who run it: the built program, as root, on this machine's kernel.
+//!
+//! Whoever starts an agent holds the machine until it ends ([`agent::Agent`]), so tests with an agent run
+//! one after another, also where cargo starts several at once.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+#[path = "../common/workload.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other test programs, which use other parts of it")]
+mod workload;
+
+mod agent;
+mod bpf;
+mod http;
+mod meter;
+mod metrics;
+mod process;
+mod profile;
+mod program;
+mod readers;
+mod symbols;
+
+mod accounting;
+mod attack;
+mod bad_input;
+mod calls;
+mod hostile_names;
+mod hotplug;
+mod kernel_time;
+mod late_library;
+mod pid_reuse;
+mod privileges;
+mod reload;
+mod shutdown;
