@@ -211,3 +211,6 @@ fn nanos(duration: Duration) -> i64 {
 fn since_epoch(time: SystemTime) -> i64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos)
 }
+
+#[cfg(test)]
+mod tests;
