@@ -88,13 +88,32 @@ impl Exposition {
         help: &str,
         samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
     ) {
-        let family = match self.format {
-            Format::Prometheus => format!("{PREFIX}{name}_total"),
-            Format::OpenMetrics => format!("{PREFIX}{name}"),
-        };
-        self.family(&family, "counter", help);
+        let samples = samples.into_iter().map(|(labels, value)| (labels, value.to_string()));
+        self.counter_family(&format!("{PREFIX}{name}"), help, samples);
+    }
+
+    /// A counter whose name, without `_total`, is a convention of its own, such as `process_cpu_seconds`.
+    pub fn counter_named<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels<'a>, f64)>,
+    ) {
+        let samples = samples.into_iter().map(|(labels, value)| (labels, value.to_string()));
+        self.counter_family(name, help, samples);
+    }
+
+    fn counter_family<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl Iterator<Item = (Labels<'a>, String)>,
+    ) {
+        let total = format!("{name}_total");
+        // OpenMetrics names the family without the suffix of its samples.
+        self.family(if self.format == Format::OpenMetrics { name } else { &total }, "counter", help);
         for (labels, value) in samples {
-            self.sample(&format!("{PREFIX}{name}_total"), labels, &value.to_string());
+            self.sample(&total, labels, &value);
         }
     }
 

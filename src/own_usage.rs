@@ -2,17 +2,19 @@
 
 use crate::metrics::Exposition;
 use rustix::param::{clock_ticks_per_second, page_size};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Writes the metrics; those that `/proc` does not tell are left out.
 pub fn collect(exposition: &mut Exposition) {
     if let Some(usage) = std::fs::read("/proc/self/stat").ok().and_then(|stat| Usage::parse(&stat)) {
         let ticks = clock_ticks_per_second() as f64;
+        let cpu_seconds = usage.cpu_ticks as f64 / ticks;
+        exposition.counter_named("process_cpu_seconds", "CPU time of the agent.", [(&[][..], cpu_seconds)]);
         let rows = [
-            ("process_cpu_seconds", "CPU time that the agent used.", usage.cpu_ticks as f64 / ticks),
             (
                 "process_start_time_seconds",
-                "When the agent started, since boot.",
-                usage.start_ticks as f64 / ticks,
+                "When the agent started, since 1970.",
+                booted() + usage.start_ticks as f64 / ticks,
             ),
             ("process_virtual_memory_bytes", "Address space of the agent.", usage.virtual_bytes as f64),
             (
@@ -29,6 +31,15 @@ pub fn collect(exposition: &mut Exposition) {
         let open = descriptors.count() as f64;
         exposition.gauge_named("process_open_fds", "Open descriptors of the agent.", [(&[][..], open)]);
     }
+}
+
+/// When the machine booted, seconds since 1970 by today's clock.
+fn booted() -> f64 {
+    let seconds = |clock| {
+        let time = clock_gettime(clock);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    };
+    seconds(ClockId::Realtime) - seconds(ClockId::Boottime)
 }
 
 /// Fields of proc_pid_stat(5).

@@ -54,8 +54,9 @@ impl Account {
         // more than what the kernel took.
         let received = self.received();
         let read = |counter| self.kernel.read(counter).unwrap_or_default();
-        let taken = read(Counter::SamplesTaken);
         let lost = KERNEL_LOSSES.map(|(reason, counter)| (reason, read(counter)));
+        // Last, so that no loss is counted of a sample that is not.
+        let taken = read(Counter::SamplesTaken);
         let other_counters =
             [Counter::UserStackFailed, Counter::KernelStackFailed, Counter::StackCollision].map(read);
         let events_lost = read(Counter::EventRingFull);
