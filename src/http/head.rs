@@ -12,7 +12,7 @@ const END: &[u8] = b"\r\n\r\n";
 
 /// What the inner server needs to know of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub struct Head {
     method: &'static str,
     version: &'static str,
     /// Path and query, printable ASCII.
@@ -23,7 +23,7 @@ pub(super) struct Head {
 }
 
 /// Where the head ends in what was read so far; `None` while more must be read.
-pub(super) fn end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+pub fn end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
     if let Some(start) = bytes.windows(END.len()).position(|window| window == END) {
         let length = start + END.len();
         return if length > MAX_HEAD { Err(Refusal::HeadTooLarge) } else { Ok(Some(length)) };
@@ -41,7 +41,7 @@ pub(super) fn end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
 
 impl Head {
     /// Reads a head, from its first byte to the empty line.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let text = bytes.strip_suffix(END).ok_or(Refusal::Malformed)?;
         let mut lines = split_lines(text);
         let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
@@ -78,7 +78,7 @@ impl Head {
 
     /// Whether the request meant this machine. A page of any web site can make a browser ask a loopback
     /// address, under a name that the site resolves to it (DNS rebinding); the Host header tells.
-    pub(super) fn host_is_allowed(&self, bound: IpAddr) -> bool {
+    pub fn host_is_allowed(&self, bound: IpAddr) -> bool {
         let Some(host) = &self.host else { return true };
         let Some(name) = host_name(host) else { return false };
         if !bound.is_loopback() {
@@ -90,7 +90,7 @@ impl Head {
     }
 
     /// The request as the inner server shall see it: nothing that was not read here.
-    pub(super) fn canonical(&self) -> String {
+    pub fn canonical(&self) -> String {
         let Self { method, version, target, accept, .. } = self;
         let accept = accept.as_ref().map(|accept| format!("Accept: {accept}\r\n")).unwrap_or_default();
         format!("{method} {target} {version}\r\n{accept}Connection: close\r\n\r\n")

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// Why a connection got no further than the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// The head of the request is longer than 16 KiB.
     HeadTooLarge,
     /// The head was not complete within 5 s.

@@ -4,7 +4,7 @@ use super::percent::decode_form;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub enum Route {
     /// The page of all targets.
     Index,
     /// A profile.
@@ -27,18 +27,18 @@ pub(super) enum Route {
 
 /// Parameters of `/query`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct QueryParameters {
+pub struct QueryParameters {
     /// The selector's text; `None` when it was not given.
-    pub(super) selector: Option<String>,
+    pub selector: Option<String>,
     /// A page to look at, and not a file.
-    pub(super) debug: bool,
+    pub debug: bool,
     /// The last finished window will do, if it holds a match.
-    pub(super) latest: bool,
+    pub latest: bool,
 }
 
 impl Route {
     /// The route of a request target in origin form: a path and perhaps a query part.
-    pub(super) fn of(target: &str) -> Self {
+    pub fn of(target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         match path {
             "/" => Self::Index,

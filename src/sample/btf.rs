@@ -32,7 +32,7 @@ pub enum BtfError {
 }
 
 /// The offsets that the BPF programs need, from the text of [`KERNEL_BTF`].
-pub(super) fn task_offsets(btf: &[u8]) -> Result<Settings, BtfError> {
+pub fn task_offsets(btf: &[u8]) -> Result<Settings, BtfError> {
     let btf = Btf::parse(btf).ok_or(BtfError::Malformed)?;
     let structure = "task_struct";
     let offset = |member| btf.member_offset(structure, member).ok_or(BtfError::Missing { structure, member });

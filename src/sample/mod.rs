@@ -5,7 +5,7 @@
 //! reason, nothing stays in the kernel.
 
 mod baseline;
-mod btf;
+pub mod btf;
 mod clock;
 mod cpus;
 mod modern;

@@ -32,7 +32,7 @@ pub struct RawSample {
 
 impl RawSample {
     /// Decodes a record of the sample ring; `None` if it is not one.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (header, rest) = SampleHeader::split(bytes)?;
         let (kernel, user) = (usize::from(header.kernel_frames), usize::from(header.user_frames));
         let (words, _) = rest.as_chunks::<8>();
@@ -55,7 +55,7 @@ impl RawSample {
 }
 
 /// Decodes a record of the event ring; `None` if it is not one.
-pub(super) fn decode_process_event(bytes: &[u8]) -> Option<ProcessEvent> {
+pub fn decode_process_event(bytes: &[u8]) -> Option<ProcessEvent> {
     let event = record::ProcessEvent::decode(bytes)?;
     let id = |tgid, start| ProcessId { tgid: Tgid(tgid), start: BootTime { nanos: start } };
     Some(ProcessEvent {

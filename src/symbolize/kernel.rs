@@ -66,7 +66,7 @@ struct Entry {
 impl KernelSymbols {
     /// Reads the text of kallsyms: `ADDRESS TYPE NAME[\t[MODULE]]`, one symbol a line. Lines that are not
     /// understood are passed over.
-    fn read(mut text: impl BufRead) -> io::Result<Self> {
+    pub fn read(mut text: impl BufRead) -> io::Result<Self> {
         let mut symbols = Self::default();
         let mut line = Vec::new();
         loop {

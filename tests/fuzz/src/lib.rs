@@ -1,0 +1,218 @@
+//! One entry for each parser of bytes that somebody else controls: it must not panic, hang or take memory
+//! out of proportion, and what it accepts must hold together.
+//!
+//! The fuzzer calls the entries, and so does the test suite, which keeps them from rotting.
+
+use parca_agent::address::KernelAddress;
+use parca_agent::cli::{self, Invocation};
+use parca_agent::http::head::{self, Head};
+use parca_agent::http::route::{QueryParameters, Route};
+use parca_agent::http::selector::Selector;
+use parca_agent::label::LabelSet;
+use parca_agent::process::cgroup::CgroupPath;
+use parca_agent::process::comm::Comm;
+use parca_agent::process::mapping::{Backing, parse_maps};
+use parca_agent::process::stat;
+use parca_agent::sample::btf;
+use parca_agent::sample::record::{RawSample, decode_process_event};
+use parca_agent::symbolize::kernel::{KERNEL_IMAGE, KernelSymbols};
+use parca_agent::worker::identify::identify;
+use parca_agent::worker::protocol::{
+    self, JobId, JobKind, MAX_FRAME, MAX_SEGMENTS, Packet, Reply, Request, decode_identified,
+    encode_identified,
+};
+use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::ffi::OsStrExt;
+
+/// Most bytes of code that a file may have hashed here: enough to go through, little enough to go fast.
+const HASHED: u64 = 1 << 20;
+
+/// A name, which is that of its target and of its seeds, and the function.
+pub type Entry = (&'static str, fn(&[u8]));
+
+/// Every entry.
+pub const ENTRIES: [Entry; 14] = [
+    ("arguments", arguments),
+    ("cgroup", cgroup),
+    ("config", config),
+    ("elf", elf),
+    ("head", request_head),
+    ("kallsyms", kallsyms),
+    ("maps", maps),
+    ("process_event", process_event),
+    ("reply", reply),
+    ("request", request),
+    ("sample", sample),
+    ("selector", selector),
+    ("stat", process_stat),
+    ("types", types),
+];
+
+/// The command line: one argument a line.
+pub fn arguments(bytes: &[u8]) {
+    let arguments: Vec<OsString> =
+        bytes.split(|byte| *byte == b'\n').map(|line| OsStr::from_bytes(line).into()).collect();
+    let invocation = Invocation { arguments, host_name: "host".to_owned(), ..Invocation::default() };
+    if let Err(error) = cli::load(&invocation, |_| Ok(String::new())) {
+        assert!(!error.to_string().contains('\n'), "an error is one line: {error}");
+    }
+}
+
+/// `/proc/PID/cgroup`.
+pub fn cgroup(bytes: &[u8]) {
+    if let Some(CgroupPath(path)) = CgroupPath::parse(bytes) {
+        assert!(!path.is_empty() && !path.contains(&b'\n'));
+    }
+}
+
+/// The configuration file. What it says can be printed, and says the same then.
+pub fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let load = |action: &[&str], text: &str| {
+        let arguments = [&["--config-path=f"], action].concat().into_iter().map(OsString::from).collect();
+        let invocation = Invocation { arguments, host_name: "host".to_owned(), ..Invocation::default() };
+        cli::load(&invocation, |_| Ok(text.to_owned()))
+    };
+    match load(&["config", "print"], text) {
+        Ok(cli::Command::Print { output, .. }) => {
+            let again = load(&["config", "print"], &output).expect("what was printed is read");
+            assert_eq!(again, cli::Command::Print { output, warnings: Vec::new() });
+        }
+        Ok(other) => panic!("config print does {other:?}"),
+        Err(error) => assert!(!error.to_string().contains('\n'), "an error is one line: {error}"),
+    }
+}
+
+/// An executable or library.
+pub fn elf(bytes: &[u8]) {
+    let identified = identify(bytes, HASHED);
+    if let Ok(info) = &identified {
+        assert!(info.segments.len() <= MAX_SEGMENTS);
+        assert!(info.segments.iter().any(|segment| segment.executable));
+        assert!(info.segments.iter().all(|segment| segment.file_size <= segment.memory_size));
+        assert_eq!(decode_identified(&encode_identified(&identified)), Ok(identified));
+    }
+}
+
+/// The head of a request, as the guard reads it, and its target, as the inner server reads that.
+pub fn request_head(bytes: &[u8]) {
+    let Ok(Some(length)) = head::end(bytes) else { return };
+    let Ok(head) = Head::parse(&bytes[..length]) else { return };
+    head.host_is_allowed(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let canonical = head.canonical();
+    assert!(canonical.is_ascii() && canonical.ends_with("\r\n\r\n"));
+    assert_eq!(canonical.find("\r\n\r\n"), Some(canonical.len() - 4), "one head: {canonical:?}");
+    let target = canonical.split(' ').nth(1).expect("a request line has three parts");
+    if let Route::Query(QueryParameters { selector: Some(text), .. }) = Route::of(target) {
+        selector(text.as_bytes());
+    }
+}
+
+/// `/proc/kallsyms`.
+pub fn kallsyms(bytes: &[u8]) {
+    let Ok(symbols) = KernelSymbols::read(bytes) else { return };
+    let probes = bytes.chunks(8).take(16).map(|chunk| {
+        let mut word = [0xff; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    });
+    for address in probes.chain([0, KERNEL_IMAGE.start, 0xffff_ffff_9a00_0015, u64::MAX]) {
+        if let Some(symbol) = symbols.find(KernelAddress(address)) {
+            assert!(!symbols.is_empty() && !symbol.name.is_empty());
+            assert!(symbol.link_address.is_none_or(|address| KERNEL_IMAGE.contains(&address)));
+        }
+    }
+}
+
+/// `/proc/PID/maps`.
+pub fn maps(bytes: &[u8]) {
+    for entry in parse_maps(bytes) {
+        if let Backing::File { file, .. } = entry.backing {
+            assert!(file.path.starts_with(b"/") && !file.path.contains(&b'\n'));
+        }
+    }
+}
+
+/// A record of the event ring.
+pub fn process_event(bytes: &[u8]) {
+    decode_process_event(bytes);
+}
+
+/// Packets of a worker that has been taken over, each behind its length.
+pub fn reply(bytes: &[u8]) {
+    let limits = JobKind::Identify.limits();
+    let mut reply = Reply::new(&Request { id: JobId(0), kind: JobKind::Identify, limits });
+    let mut rest = bytes;
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_le_bytes(*length)).min(behind.len()).min(MAX_FRAME);
+        let (packet, next) = behind.split_at(length);
+        rest = next;
+        let whole = reply.add(packet);
+        assert!(reply.bytes().len() <= limits.reply as usize);
+        match whole {
+            Ok(false) => (),
+            Ok(true) => return identified(reply.bytes()),
+            Err(_) => return,
+        }
+    }
+}
+
+fn identified(bytes: &[u8]) {
+    if let Ok(result) = decode_identified(bytes) {
+        assert_eq!(encode_identified(&result), bytes, "one encoding for each result");
+    }
+}
+
+/// A request to the worker, and any one packet.
+pub fn request(bytes: &[u8]) {
+    if let Ok(request) = Request::decode(bytes) {
+        assert_eq!(request.encode(), bytes);
+    }
+    match Packet::decode(bytes) {
+        Ok(Packet::Started(id)) => assert_eq!(protocol::started(id), bytes),
+        Ok(Packet::Part(_, part, _)) => assert!(bytes.ends_with(part)),
+        Err(_) => (),
+    }
+    identified(bytes);
+}
+
+/// A record of the sample ring.
+pub fn sample(bytes: &[u8]) {
+    if let Some(sample) = RawSample::decode(bytes) {
+        assert!((sample.kernel_stack.len() + sample.user_stack.len()) * size_of::<u64>() <= bytes.len());
+        assert_eq!(Comm::new(sample.comm.as_bytes()), sample.comm);
+    }
+}
+
+/// A selector, and the label set of which it was made.
+pub fn selector(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let labels: LabelSet = [("__name__", "cpu"), ("comm", text)].into_iter().collect();
+    match Selector::parse(text) {
+        Ok(selector) => {
+            let matches = selector.matches(&labels);
+            // The text with its escapes may be longer than a selector may be.
+            if let Ok(again) = Selector::parse(&selector.to_string()) {
+                assert_eq!(again.to_string(), selector.to_string());
+                assert_eq!(again.matches(&labels), matches, "{text:?}");
+            }
+        }
+        Err(error) => assert!((1..=text.chars().count() + 1).contains(&error.position), "{error}: {text:?}"),
+    }
+    if let Ok(selector) = Selector::parse(&labels.to_string()) {
+        assert!(selector.matches(&labels), "{labels}");
+    }
+}
+
+/// `/proc/PID/stat`.
+pub fn process_stat(bytes: &[u8]) {
+    stat::start_ticks(bytes);
+}
+
+/// The kernel's BTF.
+pub fn types(bytes: &[u8]) {
+    if let Err(error) = btf::task_offsets(bytes) {
+        assert!(!error.to_string().is_empty());
+    }
+}
