@@ -57,7 +57,7 @@ pub struct KernelSymbols {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     address: u64,
-    /// Start in `names`; the name ends at the next NUL.
+    /// Start in `names`; the name ends at the next line feed.
     name: u32,
     /// Index in `modules` plus one, 0 in the kernel proper.
     module: u16,
@@ -105,7 +105,7 @@ impl KernelSymbols {
         }
         self.entries.push(Entry { address, name: u32::try_from(self.names.len()).ok()?, module });
         self.names.push_str(name);
-        self.names.push('\0');
+        self.names.push('\n');
         Some(())
     }
 
@@ -132,7 +132,7 @@ impl KernelSymbols {
         if address.0 - entry.address >= limit {
             return None;
         }
-        let name = self.names.get(entry.name as usize..)?.split('\0').next()?;
+        let name = self.names.get(entry.name as usize..)?.split('\n').next()?;
         let shown = module.is_none() && self.text_start != 0;
         let link_address =
             address.0.checked_sub(self.text_start).and_then(|distance| distance.checked_add(LINK_BASE));
@@ -243,6 +243,15 @@ mod tests {
     fn hidden_addresses_give_an_empty_table() {
         let hidden = "0000000000000000 T _text\n0000000000000000 t do_work\n";
         assert!(KernelSymbols::read(hidden.as_bytes()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_name_ends_with_its_field_whatever_is_in_it() {
+        let text = "ffffffff9a000000 T \0\0\nffffffff9a000010 T a\0b\n";
+        let symbols = KernelSymbols::read(text.as_bytes()).unwrap();
+        let name = |address| symbols.find(KernelAddress(address)).map(|symbol| symbol.name.to_string());
+        assert_eq!(name(0xffff_ffff_9a00_0000).as_deref(), Some("\0\0"));
+        assert_eq!(name(0xffff_ffff_9a00_0010).as_deref(), Some("a\0b"));
     }
 
     #[test]
