@@ -6,7 +6,7 @@
 use parca_agent_common::settings::Settings;
 
 /// Where the running kernel shows its BTF, with `CONFIG_DEBUG_INFO_BTF`.
-pub(super) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
 const TYPE_BYTES: usize = 12;
