@@ -5,6 +5,7 @@ mod build;
 mod command;
 mod dist;
 mod elf;
+mod metrics;
 mod pprof;
 mod privilege;
 mod run;

@@ -50,10 +50,9 @@ impl Release {
     }
 
     /// The package beginning with `prefix` that another depends on.
-    pub(super) fn dependency(&self, package: &str, prefix: &str) -> Result<String> {
+    pub(super) fn dependency(&self, package: &str, prefix: &str) -> Result<Option<String>> {
         let text = command::output(self.apt("apt-cache").args(["depends", package]))?;
-        let found = dependency(&text, prefix);
-        found.map(str::to_owned).with_context(|| format!("{package} depends on no package {prefix}..."))
+        Ok(dependency(&text, prefix).map(str::to_owned))
     }
 
     /// Fetches a package and unpacks it into a folder.

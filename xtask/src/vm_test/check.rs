@@ -5,6 +5,7 @@ use anyhow::Result;
 
 use super::initramfs::{Contents, OBJECTS, PROFILE_SECONDS};
 use super::report::Report;
+use crate::metrics::Metrics;
 use crate::pprof::{Frame, Profile, Sample};
 use crate::symbols::Symbols;
 
@@ -54,6 +55,7 @@ pub(super) fn all(report: &Report, contents: &Contents) -> Result<Vec<Check>> {
             of_syscalls.as_ref().map_err(Clone::clone).and_then(|it| kernel_stacks(it, &syscalls)),
         );
         add("samples", of_chain.and_then(|it| number(&it)).and(of_syscalls.and_then(|it| number(&it))));
+        add("accounts", accounts(report, object));
         add("exit", exit(report, object));
     }
     Ok(checks)
@@ -135,6 +137,19 @@ fn number(profile: &Profile) -> Result<(), String> {
     }
     if profile.period_nanos != 10_000_000 {
         return Err(format!("the period is {} ns, not 10 ms", profile.period_nanos));
+    }
+    Ok(())
+}
+
+/// Every sample taken is written, on its way, or lost for a known reason; and none is lost here.
+fn accounts(report: &Report, object: &str) -> Result<(), String> {
+    let text = report.files.get(&format!("{object}.metrics")).ok_or("the agent gave no metrics")?;
+    let metrics = Metrics::parse(&String::from_utf8_lossy(text));
+    let [taken, written, queued, dropped] =
+        ["samples_taken_total", "samples_written_total", "samples_queued", "samples_dropped_total"]
+            .map(|name| metrics.sum(name));
+    if taken == 0.0 || dropped > 0.0 || taken != written + queued + dropped {
+        return Err(format!("{taken} samples taken: {written} written, {queued} queued, {dropped} dropped"));
     }
     Ok(())
 }
@@ -246,6 +261,23 @@ mod tests {
         for (count, expected) in cases {
             assert_eq!(number(&profile(&[(count, stack(LEAF))])).is_ok(), expected, "{count}");
         }
+    }
+
+    #[test]
+    fn accounts_balance_and_show_no_loss() {
+        let cases =
+            [((10, 6, 4, 0), true), ((10, 6, 3, 0), false), ((10, 6, 3, 1), false), ((0, 0, 0, 0), false)];
+        for ((taken, written, queued, dropped), expected) in cases {
+            let text = format!(
+                "parca_agent_samples_taken_total {taken}\nparca_agent_samples_written_total {written}\n\
+                 parca_agent_samples_queued{{stage=\"window\"}} {queued}\n\
+                 parca_agent_samples_dropped_total{{reason=\"a\"}} {dropped}\n"
+            );
+            let mut report = Report::default();
+            report.files.insert("modern.metrics".to_owned(), text.into_bytes());
+            assert_eq!(accounts(&report, "modern").is_ok(), expected, "{taken} {written} {queued} {dropped}");
+        }
+        assert!(accounts(&Report::default(), "modern").is_err());
     }
 
     #[test]

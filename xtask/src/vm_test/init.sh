@@ -24,14 +24,20 @@ send() {
     echo "vm-test: end"
 }
 
-# get PATH FILE: an answer of the agent's.
+# get PATH FILE: an answer of the agent's. Not with wget's own time limit, which kills Debian 12's static
+# busybox.
 get() {
-    wget -q -T 20 -O "$2" "http://127.0.0.1:7071$1"
+    timeout 20 wget -q -O "$2" "http://127.0.0.1:7071$1"
 }
 
-# profile OBJECT COMM: fetches the next profile, and uncompresses it.
+# profile OBJECT COMM: fetches the next profile, and uncompresses it. The agent waits for it a second longer
+# than a profile takes; in an emulated machine it may need more, for the first above all.
 profile() {
-    get "/query?query=%7Bcomm%3D%22$2%22%7D" "/tmp/$1.$2.gz" && gunzip "/tmp/$1.$2.gz"
+    for try in 1 2 3; do
+        if get "/query?query=%7Bcomm%3D%22$2%22%7D" "/tmp/$1.$2.gz" && gunzip "/tmp/$1.$2.gz"; then
+            break
+        fi
+    done
 }
 
 # send_profile OBJECT COMM: what `profile` fetched.

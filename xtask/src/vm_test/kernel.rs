@@ -50,50 +50,56 @@ impl Kernel {
             return Ok(image);
         }
         eprintln!("+ fetching kernel {} of Debian {}", self.name, self.suite);
-        let package = format!("linux-image-cloud-{}", self.architecture());
-        self.unpack(&folder, "boot", |release| release.dependency(&package, "linux-image-"))?;
-        image(&folder).with_context(|| format!("the package of kernel {} holds no kernel", self.name))
+        self.install(&folder, |release, unpacked| {
+            let meta = format!("linux-image-cloud-{}", self.architecture());
+            let package = release.dependency(&meta, "linux-image-")?.context("there is no such kernel")?;
+            // In 7.x the kernel itself is in a package of its own.
+            let package = release.dependency(&package, "linux-binary-")?.unwrap_or(package);
+            release.unpack(&package, unpacked)?;
+            let image = image_in_package(unpacked).with_context(|| format!("{package} holds no kernel"))?;
+            Ok((image.path, format!("{IMAGE_PREFIX}{}", image.release)))
+        })?;
+        image(&folder).with_context(|| format!("there is no kernel in {}", folder.display()))
     }
 
     /// A static busybox of the kernel's architecture: this machine's, or one from the cache.
     pub(super) fn busybox(&self, refresh: bool) -> Result<PathBuf> {
         if self.arch.name() == std::env::consts::ARCH {
-            let installed = ["/usr/bin/busybox", "/bin/busybox"].map(PathBuf::from);
-            return installed.into_iter().find(|path| path.is_file()).context("busybox is not installed");
+            return busybox_in(Path::new("/")).context("busybox is not installed");
         }
         let folder = workspace::cache_dir()?.join("busybox").join(self.arch.name());
-        let found = || {
-            ["usr/bin/busybox", "bin/busybox"]
-                .map(|path| folder.join(path))
-                .into_iter()
-                .find(|path| path.is_file())
-        };
-        if let Some(busybox) = found().filter(|_| !refresh) {
-            return Ok(busybox);
+        let busybox = folder.join("busybox");
+        if refresh || !busybox.is_file() {
+            eprintln!("+ fetching busybox of Debian {} for {}", self.suite, self.arch.name());
+            self.install(&folder, |release, unpacked| {
+                release.unpack("busybox-static", unpacked)?;
+                let found = busybox_in(unpacked).context("the package busybox-static holds no busybox")?;
+                Ok((found, "busybox".to_owned()))
+            })?;
         }
-        eprintln!("+ fetching busybox of Debian {} for {}", self.suite, self.arch.name());
-        self.unpack(&folder, ".", |_| Ok("busybox-static".to_owned()))?;
-        found().context("the package busybox-static holds no busybox")
+        Ok(busybox)
     }
 
-    /// Puts one part of a package of this kernel's release in a folder, whole or not at all.
-    fn unpack(
+    /// Puts one file of a package of this kernel's release in a folder that then holds nothing else.
+    /// `choose` unpacks the package and gives the file and the name that it shall have.
+    fn install(
         &self,
         folder: &Path,
-        part: &str,
-        package: impl FnOnce(&Release) -> Result<String>,
+        choose: impl FnOnce(&Release, &Path) -> Result<(PathBuf, String)>,
     ) -> Result<()> {
         let unfinished = folder.with_extension(format!("{}.unfinished", std::process::id()));
-        let release = Release::update(self.suite, self.architecture(), unfinished.join("apt"))?;
-        let package = package(&release)?;
-        let unpacked = unfinished.join("unpacked");
-        release.unpack(&package, &unpacked)?;
-        if folder.exists() {
-            fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-        }
-        let part = unpacked.join(part);
-        fs::rename(&part, folder).with_context(|| format!("cannot move {}", part.display()))?;
-        fs::remove_dir_all(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))
+        let install = || {
+            let release = Release::update(self.suite, self.architecture(), unfinished.join("apt"))?;
+            let (file, name) = choose(&release, &unfinished.join("unpacked"))?;
+            if folder.exists() {
+                fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+            }
+            fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+            fs::rename(&file, folder.join(name)).with_context(|| format!("cannot move {}", file.display()))
+        };
+        let result = install();
+        let _ = fs::remove_dir_all(&unfinished); // whatever is left is of no use
+        result
     }
 
     /// Debian's name of the architecture.
@@ -105,12 +111,36 @@ impl Kernel {
     }
 }
 
-/// The kernel in an unpacked `/boot`.
+/// What a kernel's file is called in `/boot` and in the cache: this and its release.
+const IMAGE_PREFIX: &str = "vmlinuz-";
+
+/// The kernel in a folder such as `/boot`.
 fn image(boot: &Path) -> Option<Image> {
-    fs::read_dir(boot).ok()?.filter_map(|entry| Some(entry.ok()?.path())).find_map(|path| {
-        let release = path.file_name()?.to_str()?.strip_prefix("vmlinuz-")?.to_owned();
+    entries(boot).into_iter().find_map(|path| {
+        let release = path.file_name()?.to_str()?.strip_prefix(IMAGE_PREFIX)?.to_owned();
         Some(Image { path, release })
     })
+}
+
+/// The kernel in an unpacked package: in `/boot`, or from 7.x on beside its modules.
+fn image_in_package(root: &Path) -> Option<Image> {
+    image(&root.join("boot")).or_else(|| {
+        entries(&root.join("usr/lib/modules")).into_iter().find_map(|modules| {
+            let release = modules.file_name()?.to_str()?.to_owned();
+            Some(modules.join("vmlinuz")).filter(|path| path.is_file()).map(|path| Image { path, release })
+        })
+    })
+}
+
+/// Where Debian puts busybox: below `/bin` up to its release 12.
+fn busybox_in(root: &Path) -> Option<PathBuf> {
+    ["usr/bin/busybox", "bin/busybox"].map(|path| root.join(path)).into_iter().find(|path| path.is_file())
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
 /// A C compiler for another architecture: Zig's, which `dist` uses too.
@@ -134,13 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_in_a_folder_names_its_release() {
-        let folder = std::env::temp_dir().join(format!("kernel-test-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("config-6.12.1"), "").unwrap();
-        assert!(image(&folder).is_none());
-        fs::write(folder.join("vmlinuz-6.12.1"), "").unwrap();
-        assert_eq!(image(&folder).unwrap().release, "6.12.1");
-        fs::remove_dir_all(folder).unwrap();
+    fn the_kernel_in_a_package_names_its_release() {
+        let root = std::env::temp_dir().join(format!("kernel-test-{}", std::process::id()));
+        for (folder, name) in [("boot", "vmlinuz-6.12.1"), ("usr/lib/modules/7.2.13", "vmlinuz")] {
+            let folder = root.join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("config-6.12.1"), "").unwrap();
+            assert!(image_in_package(&root).is_none());
+            fs::write(folder.join(name), "").unwrap();
+            let image = image_in_package(&root).unwrap();
+            assert_eq!(image.path, folder.join(name));
+            assert!(["6.12.1", "7.2.13"].contains(&image.release.as_str()), "{}", image.release);
+            fs::remove_dir_all(&root).unwrap();
+        }
     }
 }
