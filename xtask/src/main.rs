@@ -5,12 +5,17 @@ mod build;
 mod command;
 mod dist;
 mod elf;
+mod metrics;
+mod pprof;
 mod privilege;
 mod run;
 mod setup;
+mod symbols;
 mod test;
 mod tidy;
 mod toolchain;
+mod vm_test;
+mod workload;
 mod workspace;
 
 use std::process::ExitCode;
@@ -31,6 +36,7 @@ enum Job {
     Build(build::Build),
     Run(run::Run),
     Test(test::Test),
+    VmTest(vm_test::VmTest),
     Dist(dist::Dist),
     Tidy(tidy::Tidy),
 }
@@ -52,6 +58,7 @@ fn run(job: &Job) -> anyhow::Result<()> {
         Job::Build(job) => build::run(job),
         Job::Run(job) => run::run(job),
         Job::Test(job) => test::run(job),
+        Job::VmTest(job) => vm_test::run(job),
         Job::Dist(job) => dist::run(job),
         Job::Tidy(job) => tidy::run(job),
     }

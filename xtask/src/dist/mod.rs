@@ -3,7 +3,7 @@
 pub(crate) mod musl;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
@@ -34,7 +34,7 @@ pub(crate) enum Arch {
 }
 
 impl Arch {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
             Self::Aarch64 => "aarch64",
@@ -60,18 +60,19 @@ impl FromStr for Arch {
 }
 
 pub(crate) fn run(job: &Dist) -> Result<()> {
-    setup::ensure(&[Group::Dist])?;
-    let road = musl::road().context("there is no standard library for musl")?;
-    println!("{}", road.describe(&Machine::this()));
     let own = || std::env::consts::ARCH.parse().map_err(anyhow::Error::msg);
     let arches = if job.arch.is_empty() { vec![own()?] } else { job.arch.clone() };
     for arch in arches {
-        build(road, arch)?;
+        binary(arch)?;
     }
     Ok(())
 }
 
-fn build(road: musl::Road, arch: Arch) -> Result<()> {
+/// Installs what building needs, builds, and returns the path of the binary.
+pub(crate) fn binary(arch: Arch) -> Result<PathBuf> {
+    setup::ensure(&[Group::Dist])?;
+    let road = musl::road().context("there is no standard library for musl")?;
+    println!("{}", road.describe(&Machine::this()));
     let target_dir = workspace::target_dir()?;
     let triple = format!("{}-unknown-linux-musl", arch.name());
     let mut zigbuild = road.build(&triple)?;
@@ -84,7 +85,7 @@ fn build(road: musl::Road, arch: Arch) -> Result<()> {
     fs::create_dir_all(target_dir.join("dist")).context("cannot make target/dist")?;
     fs::copy(&built, &shipped).with_context(|| format!("cannot write {}", shipped.display()))?;
     println!("{}: static, {:.2} MB", shipped.display(), megabytes(size));
-    Ok(())
+    Ok(shipped)
 }
 
 /// Refuses a binary that needs anything of the machine it starts on, or is too large; returns its size.

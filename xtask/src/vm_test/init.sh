@@ -1,0 +1,86 @@
+#!/bin/busybox sh
+# The first process of the virtual machine: starts programs, lets the agent profile them, and sends what
+# came out over the console, between lines that begin with `vm-test:`.
+
+/bin/busybox mkdir -p /proc /sys /dev /tmp
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t bpf bpf /sys/fs/bpf
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+# A message of the kernel's must not tear a line of ours; errors may.
+dmesg -n 4
+ip link set lo up
+
+echo "vm-test: release $(uname -r)"
+
+# send NAME FILE: a file, as text.
+send() {
+    echo "vm-test: file $1"
+    base64 "$2"
+    echo "vm-test: end"
+}
+
+# get PATH FILE: an answer of the agent's. Not with wget's own time limit, which kills Debian 12's static
+# busybox.
+get() {
+    timeout 20 wget -q -O "$2" "http://127.0.0.1:7071$1"
+}
+
+# profile OBJECT COMM: fetches the next profile, and uncompresses it. The agent waits for it a second longer
+# than a profile takes; in an emulated machine it may need more, for the first above all.
+profile() {
+    for try in 1 2 3; do
+        if get "/query?query=%7Bcomm%3D%22$2%22%7D" "/tmp/$1.$2.gz" && gunzip "/tmp/$1.$2.gz"; then
+            break
+        fi
+    done
+}
+
+# send_profile OBJECT COMM: what `profile` fetched.
+send_profile() {
+    if [ -f "/tmp/$1.$2" ]; then
+        send "$1.$2" "/tmp/$1.$2"
+    else
+        echo "vm-test: failed $1.$2"
+    fi
+}
+
+# run OBJECT: the agent from start to stop.
+run() {
+    /parca-agent --http-address=127.0.0.1:7071 --profiling-duration=@PROFILE_SECONDS@s \
+        --force-object="$1" >/tmp/log 2>&1 &
+    agent=$!
+    tries=0
+    until get /-/ready /dev/null 2>/dev/null; do
+        tries=$((tries + 1))
+        if [ $tries -ge 150 ] || ! kill -0 $agent 2>/dev/null; then
+            echo "vm-test: failed $1.ready"
+            break
+        fi
+        sleep 0.2
+    done
+    profile "$1" chain &
+    chain=$!
+    profile "$1" syscalls
+    wait $chain
+    send_profile "$1" chain
+    send_profile "$1" syscalls
+    get /metrics /tmp/metrics && send "$1.metrics" /tmp/metrics
+    kill -TERM $agent
+    wait $agent
+    echo "vm-test: status $1 $?"
+    send "$1.log" /tmp/log
+}
+
+# One on each processor, so that each has as good as all of its time.
+taskset 1 chain >/dev/null &
+taskset 2 syscalls >/dev/null &
+for object in @OBJECTS@; do
+    run "$object"
+done
+echo "vm-test: done"
+poweroff -f
