@@ -13,7 +13,7 @@ pub(crate) struct Object {
     pub(crate) name: &'static str,
     /// The instruction set it may use. Set for the linked binary only: the crates below it are bitcode
     /// for any instruction set.
-    cpu: &'static str,
+    pub(crate) cpu: &'static str,
 }
 
 /// Every object that the agent carries.

@@ -1,5 +1,6 @@
 //! The build front door: `cargo xtask help` lists what it does. One module holds one job.
 
+mod bench;
 mod bpf;
 mod build;
 mod command;
@@ -37,6 +38,7 @@ enum Job {
     Run(run::Run),
     Test(test::Test),
     VmTest(vm_test::VmTest),
+    Bench(bench::Bench),
     Dist(dist::Dist),
     Tidy(tidy::Tidy),
 }
@@ -59,6 +61,7 @@ fn run(job: &Job) -> anyhow::Result<()> {
         Job::Run(job) => run::run(job),
         Job::Test(job) => test::run(job),
         Job::VmTest(job) => vm_test::run(job),
+        Job::Bench(job) => bench::run(job),
         Job::Dist(job) => dist::run(job),
         Job::Tidy(job) => tidy::run(job),
     }

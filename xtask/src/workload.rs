@@ -160,6 +160,13 @@ pub(crate) enum WorkloadError {
     Write(io::Error),
 }
 
+impl WorkloadError {
+    /// Whether the compiler of the workload's language is not installed.
+    pub(crate) fn is_absent_language(&self) -> bool {
+        matches!(self, Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 impl fmt::Display for WorkloadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

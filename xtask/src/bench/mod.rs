@@ -1,0 +1,142 @@
+//! `cargo xtask bench`: what the agent costs and delivers, beside other profilers on the same machine in the
+//! same minutes.
+//!
+//! For each set of programs (`load`), the profilers (`contender`) run one after another, in several rounds
+//! of alternating order, while `host`, `process` and `program` read what the kernel knows of them. `figure`
+//! says what is measured, `verdict` what the agent has to reach, and `table` prints.
+//!
+//! No figure fails the command: absolute times depend on the machine, so only those of one run compare.
+
+mod agent;
+mod bpftrace;
+mod child;
+mod contender;
+mod figure;
+mod floor;
+mod host;
+mod load;
+mod perf;
+mod process;
+mod program;
+mod statistics;
+mod table;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use argh::FromArgs;
+
+use crate::setup::{self, Group};
+use crate::workload::{self, Builder};
+use crate::{privilege, workspace};
+use contender::{Contender, Tools};
+use figure::{Figure, Figures};
+use load::{Set, Sets};
+use statistics::BpfStatistics;
+
+/// Measure the agent beside other profilers, as root.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "bench")]
+pub(crate) struct Bench {
+    /// length of each measurement; 30 unless given
+    #[argh(option, default = "30")]
+    seconds: u64,
+    /// how often each profiler is measured; the middle of its results counts; 2 unless given
+    #[argh(option, default = "2")]
+    rounds: usize,
+    /// sets of programs to profile: idle, busy, mix, with commas between; all unless given
+    #[argh(option, default = "Sets::default()")]
+    sets: Sets,
+    /// also write the figures to this file, as JSON
+    #[argh(option)]
+    json: Option<PathBuf>,
+    /// an agent binary to measure, instead of building one
+    #[argh(option)]
+    binary: Option<PathBuf>,
+}
+
+/// The figures of each profiler with one set of programs.
+type Results = BTreeMap<Contender, Figures>;
+
+pub(crate) fn run(job: &Bench) -> Result<()> {
+    if !privilege::is_root() {
+        bail!("profilers need root: run `cargo xtask bench` as root");
+    }
+    setup::ensure(&[Group::Build, Group::Bench])?;
+    let tools = Tools::build(job.binary.clone())?;
+    let output = workspace::target_dir()?.join("workloads");
+    let workloads = Builder::new(&workspace::root()?, output, workload::host_compiler());
+    let _statistics = BpfStatistics::enable()?;
+    println!("{}", host::describe()?);
+    let mut all = BTreeMap::new();
+    for set in &job.sets.0 {
+        let results = measure_set(*set, job, &tools, &workloads)?;
+        print!("\n{}", table::text(*set, &results));
+        for verdict in verdict::all(*set, &results) {
+            println!("{verdict}");
+        }
+        all.insert(set.name(), results);
+    }
+    if let Some(path) = &job.json {
+        let json = table::json(&all, job.seconds, job.rounds)?;
+        fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn measure_set(set: Set, job: &Bench, tools: &Tools, workloads: &Builder) -> Result<Results> {
+    let _load = load::start(set, workloads)?;
+    let mut measured: BTreeMap<Contender, Vec<Figures>> = BTreeMap::new();
+    for round in 0..job.rounds.max(1) {
+        for contender in Contender::in_order(round) {
+            eprintln!("+ {}, round {}: {}", set.name(), round + 1, contender.name());
+            let figures = measure(contender, tools, Duration::from_secs(job.seconds))
+                .with_context(|| format!("cannot measure {}", contender.name()))?;
+            measured.entry(contender).or_default().push(figures);
+        }
+    }
+    Ok(measured.into_iter().map(|(contender, figures)| (contender, figure::medians(&figures))).collect())
+}
+
+/// Starts one profiler, watches it, and stops it.
+fn measure(contender: Contender, tools: &Tools, length: Duration) -> Result<Figures> {
+    let mut running = contender.start(tools)?;
+    let mut figures = running.start_up()?;
+
+    let programs = program::of_tree(running.id());
+    let processes = process::tree(running.id());
+    running.begin()?;
+    let busy = host::busy_time()?;
+    let start = Instant::now();
+    thread::sleep(length);
+    let busy = host::busy_time()?.saturating_sub(busy);
+    let seconds = start.elapsed().as_secs_f64();
+    running.end()?;
+    let programs_after = program::of_tree(running.id());
+    let processes_after = process::tree(running.id());
+
+    let cpu = processes_after.cpu.saturating_sub(processes.cpu);
+    figures.insert(Figure::CpuPercent, cpu.as_secs_f64() / seconds * 100.0);
+    figures.insert(Figure::PeakMegabytes, megabytes(processes_after.peak_bytes));
+    figures.insert(Figure::ResidentMegabytes, megabytes(processes_after.resident_bytes));
+    figures.extend(programs_after.since(&programs).figures(seconds));
+
+    let delivered = running.stop()?;
+    let expected = busy.as_secs_f64() * f64::from(contender.frequency());
+    figures.insert(Figure::SamplesDelivered, delivered);
+    figures.insert(Figure::SamplesExpected, expected);
+    if expected > 0.0 {
+        figures.insert(Figure::DeliveredPercent, delivered / expected * 100.0);
+    }
+    Ok(figures)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
