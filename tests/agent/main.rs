@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 #[path = "../common/workload.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with other test programs, which use other parts of it")]
 mod workload;
 
 mod agent;

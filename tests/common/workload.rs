@@ -1,4 +1,6 @@
 //! Programs to profile, compiled into cargo's folder for tests and killed when a test is over.
+#![allow(dead_code, unreachable_pub, reason = "shared by test programs, of which each uses a part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 #[path = "../../xtask/src/workload.rs"]
 mod table;
