@@ -14,7 +14,8 @@ fn the_books_balance_at_every_scrape_and_short_lives_are_counted() {
     let child = directory.path().join(&child_name);
     std::fs::copy(workload::build("moment"), &child).unwrap();
 
-    let mut churn = Program::start("churn", unique("churn"), &["8", "200", child.to_str().unwrap(), "2"]);
+    let mut churn =
+        Program::start_measured("churn", unique("churn"), &["8", "200", child.to_str().unwrap(), "2"]);
     let before = SystemTime::now();
     let (address, children) = (agent.address, selector(&child_name));
     let counting = std::thread::spawn(move || count_until_gone(address, &children));
@@ -62,7 +63,7 @@ fn count_until_gone(address: std::net::SocketAddr, selector: &str) -> (i64, usiz
 #[test]
 fn what_waits_is_bounded_by_the_length_of_a_window() {
     let agent = Agent::start(&["--profiling-duration=1s"]);
-    let _spinner = Program::start("threads", unique("busy"), &["30", "4"]);
+    let _spinner = Program::start_load();
     // A second of the window, as much while it closes, and what a loaded machine adds.
     let cpus = std::thread::available_parallelism().unwrap().get() as f64;
     let limit = cpus * 100.0 * 4.0;
@@ -83,7 +84,7 @@ fn what_waits_is_bounded_by_the_length_of_a_window() {
 fn a_loaded_machine_is_profiled_by_both_objects_without_loss() {
     for object in ["modern", "baseline"] {
         let agent = Agent::start(&["--profiling-duration=1s", &format!("--force-object={object}")]);
-        let _spinner = Program::start("threads", unique("full"), &["30", "8"]);
+        let _spinner = Program::start_load();
         process::eventually("two hundred samples are written", Duration::from_secs(10), || {
             agent.metrics().value("samples_written_total") > 200.0
         });

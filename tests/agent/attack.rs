@@ -16,7 +16,7 @@ fn two_thousand_half_open_connections_change_nothing() {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
     let agent = Agent::start(&["--profiling-duration=1s"]);
     let name = unique("attack");
-    let _program = Program::start("chain", &name, &[]);
+    let _program = Program::start_measured("chain", &name, &[]);
     let open: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
             let mut stream = TcpStream::connect(agent.address).unwrap();

@@ -15,8 +15,7 @@ const FREQUENCY: f64 = 100.0;
 /// The names of a program's own functions in a stack, leaf first.
 fn calls<'a>(stack: &[Frame<'_>], program: &Path, symbols: &'a Symbols) -> Vec<&'a str> {
     let own = stack.iter().filter(|frame| Path::new(frame.mapping) == program);
-    // The address of a caller is the one that it will return to: the call is before it.
-    own.enumerate().map(|(depth, frame)| symbols.name(frame.address - u64::from(depth > 0))).collect()
+    own.map(|frame| symbols.name(frame.address)).collect()
 }
 
 /// Share of a chain's samples that have this function as their leaf, with its known callers.
@@ -35,9 +34,9 @@ fn assert_near(what: &str, found: f64, expected: f64, tolerance: f64) {
 fn a_chain_of_calls_is_profiled_as_it_runs() {
     let agent = Agent::start(&["--profiling-duration=2s"]);
     let name = unique("chain");
-    let chain = Program::start("chain", &name, &[]);
+    let chain = Program::start_measured("chain", &name, &[]);
     let meter = chain.meter();
-    let profile = agent.profile_since(&name, meter.began());
+    let profile = agent.identified(&name, &chain.path, meter.began());
 
     let leaf = share_of(&profile, &chain, &["leaf", "middle", "outer", "main"]);
     let brief = share_of(&profile, &chain, &["brief", "outer", "main"]);
@@ -92,6 +91,8 @@ fn assert_mapping(profile: &Profile, program: &Path) {
         headers.lines().find(is_code).unwrap().split_whitespace().filter_map(number).collect();
     let [offset, address, _, _, size] = fields[..5] else { panic!("{headers}") };
     let page = |address: u64| address & !0xfff;
+    // pprof takes the first mapping for that of the program.
+    assert_eq!(mapping.id, 1);
     assert_eq!(mapping.memory_start, page(address));
     assert_eq!(mapping.file_offset, page(offset));
     assert_eq!(mapping.memory_limit, page(address + size + 0xfff));
@@ -144,13 +145,13 @@ fn threads_carry_their_own_ids_and_names_and_can_be_left_out() {
 #[test]
 fn both_bpf_objects_give_the_same_profile() {
     let name = unique("both");
-    let chain = Program::start("chain", &name, &[]);
+    let chain = Program::start_measured("chain", &name, &[]);
     let meter = chain.meter();
     let [modern, baseline] = ["modern", "baseline"].map(|object| {
         let force = format!("--force-object={object}");
         let agent = Agent::start(&["--profiling-duration=3s", &force]);
         assert_eq!(agent.metrics().value(&format!("bpf_object{{object=\"{object}\"}}")), 1.0);
-        let profile = agent.profile_since(&name, meter.began());
+        let profile = agent.identified(&name, &chain.path, meter.began());
         agent.metrics().assert_books_balance();
         agent.stop();
         let used = meter.used(profile.start(), profile.end()).as_secs_f64();

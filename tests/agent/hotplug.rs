@@ -41,7 +41,7 @@ fn a_cpu_that_comes_back_is_sampled_again() {
     eventually("the CPU is sampled again", FOLLOWED, || attached() == all);
 
     let name = unique("pinned");
-    let program = Program::start("chain", &name, &[]);
+    let program = Program::start_measured("chain", &name, &[]);
     let mut second = CpuSet::new();
     second.set(1);
     sched_setaffinity(Some(pid(program.id())), &second).unwrap();

@@ -13,7 +13,7 @@ const IMAGE_LIMIT: u64 = LINK_BASE + (1 << 30);
 fn system_calls_show_the_kernels_functions_without_their_place_in_memory() {
     let agent = Agent::start(&["--profiling-duration=2s"]);
     let name = unique("calls");
-    let _program = Program::start("syscalls", &name, &[]);
+    let _program = Program::start_measured("syscalls", &name, &[]);
     let profile = agent.profile_since(&name, SystemTime::now());
 
     let total = profile.total();

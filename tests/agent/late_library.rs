@@ -18,7 +18,7 @@ fn a_library_loaded_late_has_its_own_mapping() {
         assert_eq!(samples_in(&early, &library), 0);
         assert!(early.total() > 5, "the program has not been seen before it loads the library");
         assert!(!program.line().is_empty(), "the program did not load the library");
-        let profile = agent.profile_since(&name, SystemTime::now());
+        let profile = agent.identified(&name, &library, SystemTime::now());
         let (inside, total) = (samples_in(&profile, &library), profile.total());
         assert!(inside * 10 > total * 9, "{object}: {inside} of {total} samples are in the library");
         agent.stop();

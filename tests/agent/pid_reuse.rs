@@ -14,7 +14,7 @@ fn a_reused_process_id_never_mixes_two_processes() {
     let (first_name, second_name) = (unique("first"), unique("second"));
     // As much of a window as there can be.
     agent.profile("{}");
-    let mut first = Program::start("chain", &first_name, &[]);
+    let mut first = Program::start_measured("chain", &first_name, &[]);
     let (id, path) = (first.id(), first.path.clone());
     std::thread::sleep(Duration::from_millis(800));
     let first_used = first.kill();
@@ -51,7 +51,7 @@ fn start_with_id(id: u32, name: &str) -> Option<Program> {
             eprintln!("skipped: the kernel does not let us choose a process id: {error}");
             return None;
         }
-        let program = Program::start("deep", name, &[]);
+        let program = Program::start_measured("deep", name, &[]);
         if program.id() == id {
             return Some(program);
         }

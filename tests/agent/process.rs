@@ -41,19 +41,24 @@ fn ticks(fields: &[String], numbers: [usize; 2]) -> Option<Duration> {
     Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
-/// The live children of a process that have this word in their command line.
+/// The live children of a process that have this word in their command line. Of processes that are no
+/// children only `status` is read: of one that hangs in execve(2), all else would hang its reader.
 pub(crate) fn children(parent: u32, word: &str) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
-    processes
-        .filter(|process| {
-            let is_child =
-                stat(*process).is_some_and(|fields| fields[0] != "Z" && fields[1] == parent.to_string());
-            let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-            is_child && line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
-        })
-        .collect()
+    let is_child = |process: &u32| {
+        let status = std::fs::read(format!("/proc/{process}/status")).unwrap_or_default();
+        let status = String::from_utf8_lossy(&status);
+        let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        field("PPid:") == Some(&*parent.to_string())
+            && field("State:").is_some_and(|state| !state.starts_with('Z'))
+    };
+    let has_word = |process: &u32| {
+        let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
+    };
+    processes.filter(is_child).filter(has_word).collect()
 }
 
 /// Waits until something holds.

@@ -10,15 +10,14 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Highest priority. A test that counts samples wants a program that runs all the time, whatever else the
-/// machine does.
-const FAVOURED: i32 = -20;
+/// Priority of a program that only loads the machine: it must leave the agent its share.
+const LOAD: i32 = 5;
 
 /// A running program, under a name that nothing else on the machine has.
 pub(crate) struct Program {
     child: Child,
     output: BufReader<ChildStdout>,
-    directory: TempDir,
+    _directory: TempDir,
     pub(crate) path: PathBuf,
 }
 
@@ -29,20 +28,41 @@ impl Program {
         Self::start_file(&workload::build(workload), name.as_ref(), arguments)
     }
 
+    /// The same with one thread whose samples are to be counted: it runs all the time, whatever else the
+    /// machine does, on a CPU that it has for itself.
+    pub(crate) fn start_measured(workload: &str, name: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
+        let realtime = ["chrt", "--fifo", "1"];
+        Self::start_by(&realtime, &workload::build(workload), name.as_ref(), arguments)
+    }
+
+    /// The same with threads enough to keep every CPU busy, behind everything else that runs.
+    pub(crate) fn start_load() -> Self {
+        let load = Self::start("threads", unique("load"), &["60", "8"]);
+        for thread in std::fs::read_dir(format!("/proc/{}/task", load.id())).unwrap() {
+            let thread = thread.unwrap().file_name().to_str().unwrap().parse().unwrap();
+            rustix::process::setpriority_process(Some(process::pid(thread)), LOAD).unwrap();
+        }
+        load
+    }
+
     /// The same with any executable that prints a line when its work begins.
     pub(crate) fn start_file(executable: &Path, name: &OsStr, arguments: &[&str]) -> Self {
+        Self::start_by(&[], executable, name, arguments)
+    }
+
+    fn start_by(launcher: &[&str], executable: &Path, name: &OsStr, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::copy(executable, &path).unwrap();
-        let mut child = Command::new(&path).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let line: Vec<_> = launcher.iter().map(OsStr::new).chain([path.as_os_str()]).collect();
+        let mut command = Command::new(line[0]);
+        let mut child = command.args(&line[1..]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
-        // Its children inherit it.
-        let _ = rustix::process::setpriority_process(Some(process::pid(child.id())), FAVOURED);
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         assert!(!line.is_empty(), "{} did not begin", path.display());
-        Self { child, output, directory, path }
+        Self { child, output, _directory: directory, path }
     }
 
     /// Its process.
@@ -87,7 +107,6 @@ impl Drop for Program {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = self.directory.path();
     }
 }
 

@@ -3,7 +3,7 @@
 use super::agent::Agent;
 use super::bpf::BpfObjects;
 use super::process::{self, eventually, has_ended};
-use super::program::{Program, unique};
+use super::program::Program;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const FREED: Duration = Duration::from_secs(2);
 /// An agent under load, what it has in the kernel, and its worker.
 fn loaded(arguments: &[&str]) -> (Agent, Program, BpfObjects, u32) {
     let agent = Agent::start(arguments);
-    let load = Program::start("threads", unique("load"), &["60", "4"]);
+    let load = Program::start_load();
     let mut workers = Vec::new();
     eventually("the worker runs", Duration::from_secs(10), || {
         workers = process::children(agent.id(), "worker");
