@@ -2,7 +2,12 @@
 //!
 //! Whoever starts an agent holds the machine until it ends ([`agent::Agent`]), so tests with an agent run
 //! one after another, also where cargo starts several at once.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 #[path = "../common/workload.rs"]
 mod workload;
