@@ -8,7 +8,7 @@ use argh::FromArgs;
 use crate::bpf::{Build, OBJECTS};
 use crate::setup::{self, Group};
 use crate::toolchain::Machine;
-use crate::{command, privilege, tidy, workspace};
+use crate::{command, privilege, tidy, vm_test, workspace};
 
 /// Check and test everything, as root; installs what that needs.
 #[derive(FromArgs)]
@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     ("clippy", || command::run(workspace::cargo("clippy")?.args(["--all-targets", "--", "-Dwarnings"]))),
     ("doc", || command::run(workspace::cargo("doc")?.arg("--no-deps").env("RUSTDOCFLAGS", "-Dwarnings"))),
     ("test", cargo_test),
+    ("vm-test", || vm_test::run(&vm_test::VmTest::default())),
 ];
 
 pub(crate) fn run(_: &Test) -> Result<()> {

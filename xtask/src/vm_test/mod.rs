@@ -33,7 +33,7 @@ use report::Report;
 const DEFAULT: [&str; 2] = ["5.10", "6.12"];
 
 /// Boot other kernels in virtual machines and let the agent profile known programs there.
-#[derive(FromArgs)]
+#[derive(FromArgs, Default)]
 #[argh(subcommand, name = "vm-test")]
 pub(crate) struct VmTest {
     /// kernels: 5.10, 6.1, 6.12, newest, 6.12-arm64; 5.10 and 6.12 unless given
