@@ -16,6 +16,10 @@ pub(crate) const BPF_TARGET: &str = "bpfel-unknown-none";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
+/// rustup's toolchain for BPF programs: a nightly, for it builds `core` itself, of the day before its LLVM
+/// became newer than the linker's, which reads no bitcode of a newer one.
+pub(crate) const NIGHTLY: &str = "nightly-2026-05-15";
+
 /// The places where programs and toolchains are looked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -56,12 +60,12 @@ impl Machine {
         self.find("bpf-linker").ok_or(Missing::BpfLinker)
     }
 
-    /// The path of `rustup`, if its nightly toolchain has the source of `core`.
+    /// The path of `rustup`, if it has [`NIGHTLY`] with the source of `core`.
     fn nightly_with_source(&self) -> Option<PathBuf> {
         let rustup = self.find("rustup")?;
         let mut sysroot = Command::new(&rustup);
         isolate(&mut sysroot);
-        let answer = sysroot.args(["run", "nightly", "rustc", "--print", "sysroot"]).output().ok()?;
+        let answer = sysroot.args(["run", NIGHTLY, "rustc", "--print", "sysroot"]).output().ok()?;
         let sysroot = String::from_utf8(answer.stdout).ok()?;
         let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core");
         (answer.status.success() && source.is_dir()).then_some(rustup)
@@ -73,7 +77,7 @@ impl Machine {
 pub(crate) enum BpfCompiler {
     /// Debian's, with the prebuilt `core` of the package `libstd-rust-web-dev-bpf`.
     Debian,
-    /// rustup's nightly, which builds `core` from the component `rust-src`. Holds the path of `rustup`.
+    /// rustup's [`NIGHTLY`], which builds `core` from the component `rust-src`. Holds the path of `rustup`.
     Nightly(PathBuf),
 }
 
@@ -91,7 +95,7 @@ impl BpfCompiler {
             Self::Nightly(rustup) => {
                 let mut cargo = Command::new(rustup);
                 isolate(&mut cargo);
-                cargo.args(["run", "nightly", "cargo", subcommand, "-Zbuild-std=core"]);
+                cargo.args(["run", NIGHTLY, "cargo", subcommand, "-Zbuild-std=core"]);
                 cargo
             }
         }
@@ -102,7 +106,7 @@ impl fmt::Display for BpfCompiler {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Debian => write!(formatter, "Debian's rustc with prebuilt core ({DEBIAN_RUSTC})"),
-            Self::Nightly(_) => write!(formatter, "rustup's nightly with rust-src"),
+            Self::Nightly(_) => write!(formatter, "rustup's {NIGHTLY} with rust-src"),
         }
     }
 }

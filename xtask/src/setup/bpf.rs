@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::apt;
 use super::need::{Missing, Remedy};
 use crate::command;
-use crate::toolchain::{self, Machine};
+use crate::toolchain::{self, Machine, NIGHTLY};
 
 /// The version the project is built with. Another may choose other instructions, which the verifiers of
 /// old kernels may refuse.
@@ -52,12 +52,12 @@ fn has_version(linker: &Path) -> bool {
     version.is_ok_and(|version| version.trim() == format!("bpf-linker {LINKER_VERSION}"))
 }
 
-/// rustup's nightly where rustup is and can reach its server, else Debian's packages.
+/// rustup's nightly of one day where rustup is and can reach its server, else Debian's packages.
 pub(super) fn install_compiler(machine: &Machine) -> Result<()> {
     if let Some(rustup) = machine.find("rustup") {
         let mut install = Command::new(rustup);
         toolchain::isolate(&mut install);
-        install.args(["toolchain", "install", "nightly", "--profile=minimal", "--component=rust-src"]);
+        install.args(["toolchain", "install", NIGHTLY, "--profile=minimal", "--component=rust-src"]);
         match command::run(&mut install) {
             Ok(()) => return Ok(()),
             Err(error) => println!("rustup cannot ({error}); trying the distribution's compiler"),
