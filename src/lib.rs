@@ -65,6 +65,7 @@ pub mod sys;
 pub mod object;
 pub mod process;
 pub mod symbolize;
+pub mod unwind;
 pub mod worker;
 
 pub mod sample;

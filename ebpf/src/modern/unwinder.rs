@@ -1,0 +1,148 @@
+//! Unwinds the user stack of the current task: one frame after the other is looked up, written down and
+//! left for its caller.
+
+use crate::lookup::{contains, find_mapping, find_rule, is_owned};
+use crate::maps::{FRAME_SLOTS, PROCESSES, SCRATCH, SampleRecord, UNWINDER};
+use crate::user_registers::UserRegisters;
+use crate::window::Window;
+use core::ffi::c_void;
+use core::hint::black_box;
+use parca_agent_common::frame::FrameWord;
+use parca_agent_common::table::{MEMORY_PAGE_SHIFT, MappingEntry, NO_OBJECT, PAGE_COUNT_BITS, Run};
+use parca_agent_common::unwind::StackEnd;
+use parca_agent_common::unwind::rule::{Cfa, Rule};
+
+#[cfg(bpf_target_arch = "aarch64")]
+use parca_agent_common::unwind::aarch64::Registers;
+#[cfg(bpf_target_arch = "x86_64")]
+use parca_agent_common::unwind::x86_64::Registers;
+
+/// A stack being unwound.
+#[repr(C)]
+pub struct Unwinder {
+    /// The frame that has been reached.
+    pub registers: Registers,
+    /// As the task entered the kernel, or was interrupted.
+    pub entry: UserRegisters,
+    /// The process's mappings; none if it is not known.
+    pub mappings: Run,
+    /// The mapping of the last frame: the next one is in the same more often than not.
+    last: MappingEntry,
+    /// Frames written down.
+    pub frames: u32,
+    /// Why there are no more: a [`StackEnd`].
+    pub end: u32,
+    /// The frame was reached through a frame pointer where no table says that there is one.
+    guessed: u32,
+    /// The process is known.
+    known: u32,
+    window: Window,
+}
+
+/// A frame that a frame pointer was followed from is at most this large: a guess that goes further is taken
+/// to be none. The largest that compilers make for real programs are some hundred KiB.
+const LARGEST_GUESSED_FRAME: u64 = 1 << 20;
+
+impl Unwinder {
+    /// Prepares for the stack of a process, whose registers are in place.
+    #[inline(always)]
+    pub fn begin(&mut self, tgid: u32, process_start: u64) {
+        self.frames = 0;
+        self.end = StackEnd::DepthLimit as u32;
+        self.guessed = 0;
+        self.last.pages = 0;
+        self.window.clear();
+        self.known = 0;
+        self.mappings.count = 0;
+        // SAFETY: an entry that is replaced meanwhile is another whole entry of the same process id, which the
+        // start time and the owner mark tell apart.
+        let Some(process) = (unsafe { PROCESSES.get(tgid) }) else { return };
+        if process.start == process_start && is_owned(process.mappings, process.owner) {
+            self.mappings = process.mappings;
+            self.known = 1;
+        }
+    }
+
+    /// Whether the process's mappings are known.
+    #[inline(always)]
+    pub fn knows_process(&self) -> bool {
+        self.known != 0
+    }
+
+    /// Takes one frame; false when there are no more.
+    #[inline(always)]
+    fn take_frame(&mut self, record: &mut SampleRecord) -> bool {
+        let (word, found) = self.place();
+        let index =
+            black_box(u32::from(record.header.kernel_frames) + self.frames) as usize & (FRAME_SLOTS - 1);
+        // SAFETY: the mask keeps the index within the frames.
+        unsafe { *record.frames.get_unchecked_mut(index) = word.0 };
+        self.frames += 1;
+        match found.and_then(|(rule, distance)| self.step(rule, distance)) {
+            Ok(()) => true,
+            Err(end) => {
+                self.end = end as u32;
+                false
+            }
+        }
+    }
+
+    /// Where the frame is, and the rule that leads to its caller.
+    #[inline(always)]
+    fn place(&mut self) -> (FrameWord, Result<(Rule, u32), StackEnd>) {
+        let pc = self.registers.lookup_pc();
+        let guessed = self.guessed != 0;
+        let raw = FrameWord::address(pc, guessed);
+        if self.known == 0 {
+            return (raw, Ok((Rule::UNCOVERED, 0)));
+        }
+        if !contains(&self.last, pc) {
+            match find_mapping(self.mappings, pc) {
+                Some(mapping) => {
+                    self.last.pages = mapping.pages;
+                    self.last.slot = mapping.slot;
+                    self.last.file_page = mapping.file_page;
+                }
+                None => return (raw, Err(StackEnd::NoMapping)),
+            }
+        }
+        if self.last.slot == NO_OBJECT {
+            return (raw, Ok((Rule::UNCOVERED, 0)));
+        }
+        let start = (self.last.pages >> PAGE_COUNT_BITS) << MEMORY_PAGE_SHIFT;
+        let offset = (u64::from(self.last.file_page) << MEMORY_PAGE_SHIFT) + (pc - start);
+        let word = FrameWord::object(self.last.slot, offset, guessed);
+        (word, Ok(find_rule(self.last.slot, offset)))
+    }
+
+    /// Goes to the caller, by the frame pointer where no table says how.
+    #[inline(always)]
+    fn step(&mut self, rule: Rule, distance: u32) -> Result<(), StackEnd> {
+        let uncovered = rule.kind == Cfa::Uncovered as u8;
+        self.guessed = u32::from(uncovered);
+        if uncovered {
+            let size = self.registers.fp.wrapping_sub(self.registers.sp);
+            if self.registers.fp != 0 && size > LARGEST_GUESSED_FRAME {
+                return Err(StackEnd::NotAscending);
+            }
+        }
+        let rule = if uncovered { Rule::FRAME_POINTER } else { rule };
+        self.registers.step(rule, distance, &mut self.window)
+    }
+}
+
+/// One turn of `bpf_loop`: 0 to go on, 1 to end.
+#[inline(never)]
+pub extern "C" fn take_one_frame(_index: u32, _context: *mut c_void) -> i64 {
+    i64::from(!take_next())
+}
+
+/// Takes one frame of this CPU's stack; false when there are no more.
+#[inline(always)]
+pub fn take_next() -> bool {
+    let Some(unwinder) = UNWINDER.get_ptr_mut(0) else { return false };
+    let Some(record) = SCRATCH.get_ptr_mut(0) else { return false };
+    // SAFETY: both are this CPU's own, and nothing interrupts this program to use them too.
+    let (unwinder, record) = unsafe { (&mut *unwinder, &mut *record) };
+    unwinder.take_frame(record)
+}
