@@ -140,7 +140,7 @@ fn sampler_options(config: &Config) -> SamplerOptions {
         ForcedObject::Modern => ObjectKind::Modern,
         ForcedObject::Baseline => ObjectKind::Baseline,
     });
-    SamplerOptions { frequency: config.profiling.frequency.hertz(), force, table_bytes: 64 << 20 }
+    SamplerOptions { frequency: config.profiling.frequency.hertz(), force }
 }
 
 fn start_server(
