@@ -78,9 +78,7 @@ impl Functions {
     fn field(&self, index: usize) -> Result<u64, GoError> {
         match self.header.version {
             Version::Go116 => u64_at(&self.table, index.saturating_mul(8)),
-            Version::Go118 | Version::Go120 => {
-                u32_at(&self.table, index.saturating_mul(4)).map(u64::from)
-            }
+            Version::Go118 | Version::Go120 => u32_at(&self.table, index.saturating_mul(4)).map(u64::from),
         }
     }
 

@@ -182,10 +182,7 @@ impl<'file, F: ReadAt + ?Sized> Image<'file, F> {
 
     /// The relative relocations, which say what a pointer of a position-independent file will be; the file
     /// itself may hold 0 there. Stops when the visitor has seen enough.
-    pub(super) fn relocations(
-        &self,
-        mut visit: impl FnMut(Relocation) -> bool,
-    ) -> Result<(), GoError> {
+    pub(super) fn relocations(&self, mut visit: impl FnMut(Relocation) -> bool) -> Result<(), GoError> {
         let Some(dynamic) = &self.dynamic else { return Ok(()) };
         let count = usize::try_from(dynamic.end.saturating_sub(dynamic.start)).unwrap_or(0).min(BLOCK);
         let (mut table, mut size) = (0, 0);

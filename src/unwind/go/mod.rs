@@ -2,7 +2,7 @@
 //!
 //! The linker writes it into every program, stripped or not: `.gopclntab`. Among other things it says for each
 //! function how far the stack pointer has moved at each instruction, which is all that a rule needs, for
-//! compiled Go saves the frame pointer always at the same place of a frame ([`rule`]). Formats since Go 1.16
+//! compiled Go saves the frame pointer always at the same place of a frame (`rule.rs`). Formats since Go 1.16
 //! are read.
 //!
 //! ```text
@@ -26,10 +26,10 @@ use image::{Image, Machine};
 use parca_agent_common::unwind::rule::Rule;
 use rule::Manner;
 
-/// Most functions of a file. The Go toolchain's largest program has 50 thousand, Kubernetes 200 thousand.
+/// Most functions of a file. `go tool compile`, 33 MB, has 20 thousand.
 pub const MAX_FUNCTIONS: usize = 2_000_000;
 
-/// Most rows of a file.
+/// Most rows of a file. There are five to nine for a function.
 pub const MAX_ROWS: usize = 16_000_000;
 
 /// Most bytes of each of the three parts of the table that are read into memory.

@@ -57,7 +57,11 @@ impl Manner {
             b"runtime.goexit" | b"runtime.mstart" | b"runtime.rt0_go" => Self::Outermost,
             // Where the kernel starts the program; of a library, a function that the loader calls.
             name if name.starts_with(b"_rt0_") => {
-                if name.windows(4).any(|part| part == b"_lib") { Self::ByDepth } else { Self::Outermost }
+                if name.windows(4).any(|part| part == b"_lib") {
+                    Self::ByDepth
+                } else {
+                    Self::Outermost
+                }
             }
             // Here it puts the frame pointer of the thread's stack in place of the goroutine's.
             b"runtime.asmcgocall" if machine == Machine::Aarch64 => Self::Lost,
