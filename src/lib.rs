@@ -19,7 +19,7 @@
 //! |---|---|
 //! | [`address`], [`label`], [`text`], [`choice`], [`exit`] | vocabulary |
 //! | [`log`], [`metrics`], [`own_usage`], [`sys`] | log, counters, the agent's own usage, all unsafe code |
-//! | [`object`], [`process`], [`symbolize`], [`worker`] | files and what they are; who runs what; names; the sandboxed parser |
+//! | [`object`], [`process`], [`symbolize`], [`unwind`], [`worker`] | files and what they are; who runs what; names; unwind rows; the sandboxed parser |
 //! | [`sample`] | BPF programs loaded, timers attached, records decoded |
 //! | [`discovery`] | from a process to the target it is profiled under |
 //! | [`profile`] | stacks interned, samples grouped; a [`profile::Window`] is the result |

@@ -16,6 +16,7 @@ use parca_agent::process::stat;
 use parca_agent::sample::btf;
 use parca_agent::sample::record::{RawSample, decode_process_event};
 use parca_agent::symbolize::kernel::KernelSymbols;
+use parca_agent::unwind::go;
 use parca_agent::worker::identify::identify;
 use parca_agent::worker::protocol::{Request, decode_identified};
 use proptest::collection::vec;
@@ -77,6 +78,9 @@ fn seeds_are_what_they_are_named() {
         );
     }
     assert!(identify(&seed("elf", "hashed")[..], 1 << 20).is_ok());
+    for name in ["go116_x86_64", "go118_aarch64", "go120_x86_64", "go126_aarch64"] {
+        assert!(matches!(go::rows(&seed("go_table", name)[..]), Ok(Some(_))), "{name}");
+    }
     assert!(Selector::parse(&text("selector", "matchers")).is_ok());
     assert!(Head::parse(&seed("head", "query")).is_ok());
     assert!(!KernelSymbols::read(&seed("kallsyms", "few")[..]).unwrap().is_empty());

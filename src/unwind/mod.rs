@@ -1,16 +1,22 @@
-//! placeholder until merge
+//! Unwind rows from object files: bytes in, rows out. Nothing here opens a file or knows a process.
+
+pub mod go;
+pub mod row;
+
 use parca_agent_common::unwind::rule::{Row, Rule};
-/// t
+
+/// Rules and rows of one object file.
 pub struct Table {
-    /// r
+    /// Rules, which rows name by their index.
     pub rules: Vec<Rule>,
-    /// p
+    /// Pages, ascending.
     pub pages: Vec<Page>,
 }
-/// p
+
+/// Rows of one page of a file.
 pub struct Page {
-    /// n
+    /// File offset in units of pages.
     pub number: u32,
-    /// r
+    /// The rows.
     pub rows: Vec<Row>,
 }

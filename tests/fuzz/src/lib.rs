@@ -17,6 +17,7 @@ use parca_agent::process::stat;
 use parca_agent::sample::btf;
 use parca_agent::sample::record::{RawSample, decode_process_event};
 use parca_agent::symbolize::kernel::{KERNEL_IMAGE, KernelSymbols};
+use parca_agent::unwind::go;
 use parca_agent::worker::identify::identify;
 use parca_agent::worker::protocol::{
     self, JobId, JobKind, MAX_FRAME, MAX_SEGMENTS, Packet, Reply, Request, decode_identified,
@@ -33,11 +34,12 @@ const HASHED: u64 = 1 << 20;
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry.
-pub const ENTRIES: [Entry; 14] = [
+pub const ENTRIES: [Entry; 15] = [
     ("arguments", arguments),
     ("cgroup", cgroup),
     ("config", config),
     ("elf", elf),
+    ("go_table", go_table),
     ("head", request_head),
     ("kallsyms", kallsyms),
     ("maps", maps),
@@ -92,6 +94,13 @@ pub fn elf(bytes: &[u8]) {
         assert!(info.segments.len() <= MAX_SEGMENTS);
         assert!(info.segments.iter().all(|segment| segment.file_size <= segment.memory_size));
         assert_eq!(decode_identified(&encode_identified(&identified)), Ok(identified));
+    }
+}
+
+/// A Go program.
+pub fn go_table(bytes: &[u8]) {
+    if let Ok(Some(rows)) = go::rows(bytes) {
+        assert!(rows.is_sorted_by(|left, right| left.address < right.address && left.rule != right.rule));
     }
 }
 
