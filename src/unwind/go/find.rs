@@ -2,7 +2,7 @@
 
 use super::GoError;
 use super::header::{HEADER_BYTES, Header, Version};
-use super::image::{Image, u64_at};
+use crate::unwind::image::{Image, u64_at};
 use crate::object::ObjectAddress;
 use crate::object::read_at::ReadAt;
 

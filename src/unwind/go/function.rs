@@ -2,7 +2,7 @@
 
 use super::find::Place;
 use super::header::{Header, Version};
-use super::image::{Image, u32_at, u64_at};
+use crate::unwind::image::{Image, u32_at, u64_at};
 use super::{GoError, MAX_TABLE_BYTES};
 use crate::object::ObjectAddress;
 use crate::object::read_at::ReadAt;
@@ -44,7 +44,7 @@ impl Functions {
             let size = to.checked_sub(from).ok_or(GoError::Malformed)?;
             let size = usize::try_from(size).ok().filter(|size| *size <= MAX_TABLE_BYTES);
             let address = ObjectAddress(place.address.0.wrapping_add(from));
-            image.memory(address, size.ok_or(GoError::TooLarge)?)
+            Ok::<_, GoError>(image.memory(address, size.ok_or(GoError::TooLarge)?)?)
         };
         let entries = part(header.table, header.table.saturating_add(header.entries_size() as u64))?;
         let mut functions = Self { header, names: Vec::new(), numbers: Vec::new(), table: entries };
@@ -76,10 +76,10 @@ impl Functions {
 
     /// An address or an offset of the table of functions.
     fn field(&self, index: usize) -> Result<u64, GoError> {
-        match self.header.version {
-            Version::Go116 => u64_at(&self.table, index.saturating_mul(8)),
-            Version::Go118 | Version::Go120 => u32_at(&self.table, index.saturating_mul(4)).map(u64::from),
-        }
+        Ok(match self.header.version {
+            Version::Go116 => u64_at(&self.table, index.saturating_mul(8))?,
+            Version::Go118 | Version::Go120 => u64::from(u32_at(&self.table, index.saturating_mul(4))?),
+        })
     }
 
     /// A function by its number.

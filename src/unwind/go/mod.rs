@@ -15,14 +15,15 @@
 mod find;
 mod function;
 mod header;
-mod image;
 mod rule;
 
+use super::image::{Image, ImageError};
+use super::machine::Machine;
 use super::row::RowAt;
 use crate::object::ObjectAddress;
 use crate::object::read_at::{ReadAt, Unreadable};
 use function::{Function, Functions};
-use image::{Image, Machine};
+
 use parca_agent_common::unwind::rule::Rule;
 use rule::Manner;
 
@@ -58,16 +59,29 @@ pub enum GoError {
 /// The rows of a Go program, sorted by address, no two neighbours with the same rule. `None` when the file
 /// is not ELF, is for another machine than x86_64 and aarch64, or has no Go table of a known version.
 pub fn rows<F: ReadAt + ?Sized>(file: &F) -> Result<Option<Vec<RowAt>>, GoError> {
-    let Some(image) = Image::parse(file)? else { return Ok(None) };
-    let Some(place) = find::table(&image)? else { return Ok(None) };
-    let functions = Functions::read(&image, &place)?;
-    let text = find::text(&image, &place, functions.first()?, functions.end()?)?;
+    Image::parse(file)?.map_or(Ok(None), |image| rows_of(&image))
+}
+
+/// The same, of a file whose headers were read.
+pub(super) fn rows_of<F: ReadAt + ?Sized>(image: &Image<'_, F>) -> Result<Option<Vec<RowAt>>, GoError> {
+    let Some(place) = find::table(image)? else { return Ok(None) };
+    let functions = Functions::read(image, &place)?;
+    let text = find::text(image, &place, functions.first()?, functions.end()?)?;
     let mut rows = Rows { text, rows: Vec::new(), runs: 0 };
     for index in 0..functions.count() {
         rows.function(&functions.get(index)?, image.machine)?;
     }
     rows.push(functions.end()?, Rule::UNCOVERED)?;
     Ok(Some(rows.rows))
+}
+
+impl From<ImageError> for GoError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Unreadable(error) => Self::Unreadable(error),
+            ImageError::Malformed => Self::Malformed,
+        }
+    }
 }
 
 struct Rows {

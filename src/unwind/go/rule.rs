@@ -17,7 +17,7 @@
 //! Go 1.21). The rules here say that it is; a row for each function would cost more than it gives.
 
 use super::function::{Function, SP_WRITE, TOP_FRAME};
-use super::image::Machine;
+use crate::unwind::machine::Machine;
 use parca_agent_common::unwind::rule::{Cfa, ReturnAddress, Rule, SavedFp};
 
 const WORD: i64 = 8;

@@ -1,4 +1,4 @@
-use super::image::Machine;
+use crate::unwind::machine::Machine;
 use super::rule::{by_depth, prologue_rest};
 use super::{GoError, RowAt, Rule, rows};
 use crate::object::ObjectAddress;
