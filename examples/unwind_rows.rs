@@ -10,7 +10,9 @@
 use anyhow::{Context, bail};
 use parca_agent::unwind::{Limits, NoTable, Ramps, Table, build, build_with};
 use parca_agent::worker::read_at::{ReadAt, TargetFile};
-use parca_agent_common::unwind::rule::{Cfa, PAGE_BYTES, PAGE_SHIFT, RAMP_DOWN, ReturnAddress, Rule, SavedFp};
+use parca_agent_common::unwind::rule::{
+    Cfa, PAGE_BYTES, PAGE_SHIFT, RAMP_DOWN, ReturnAddress, Rule, SavedFp,
+};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -43,7 +45,8 @@ fn print_rows(file: &str, wanted: Option<u64>) -> anyhow::Result<()> {
     };
     let mut out = std::io::stdout().lock();
     let rows = rows(&table);
-    let first = wanted.map_or(0, |wanted| rows.partition_point(|(offset, _)| *offset <= wanted).saturating_sub(1));
+    let first =
+        wanted.map_or(0, |wanted| rows.partition_point(|(offset, _)| *offset <= wanted).saturating_sub(1));
     let count = if wanted.is_some() { 1 } else { rows.len() };
     for (offset, rule) in rows.iter().skip(first).take(count) {
         writeln!(out, "{offset:#012x} {}", describe(*rule))?;

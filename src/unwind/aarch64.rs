@@ -16,9 +16,7 @@ pub(super) const LANDMARKS: Landmarks = Landmarks {
     // mov x8, #139; svc #0
     signal_return: &[0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4],
     // ldp x1, x0, [sp], #16; blr x1; mov x8, #93; svc #0
-    thread_start: &[
-        0xe1, 0x03, 0xc1, 0xa8, 0x20, 0x00, 0x3f, 0xd6, 0xa8, 0x0b, 0x80, 0xd2, 0x01, 0, 0, 0xd4,
-    ],
+    thread_start: &[0xe1, 0x03, 0xc1, 0xa8, 0x20, 0x00, 0x3f, 0xd6, 0xa8, 0x0b, 0x80, 0xd2, 0x01, 0, 0, 0xd4],
     early: 4,
 };
 
@@ -47,8 +45,12 @@ fn expressible(frame: &Frame) -> Option<Rule> {
     let (kind, cfa, addend) = match frame.cfa {
         CfaAt::Register { register: SP, offset } => (Cfa::Sp, words(offset)?, None),
         CfaAt::Register { register: FP, offset } => (Cfa::Fp, words(offset)?, None),
-        CfaAt::Loaded { register: SP, offset, addend } => (Cfa::DerefSp, words(offset)?, Some(words(addend)?)),
-        CfaAt::Loaded { register: FP, offset, addend } => (Cfa::DerefFp, words(offset)?, Some(words(addend)?)),
+        CfaAt::Loaded { register: SP, offset, addend } => {
+            (Cfa::DerefSp, words(offset)?, Some(words(addend)?))
+        }
+        CfaAt::Loaded { register: FP, offset, addend } => {
+            (Cfa::DerefFp, words(offset)?, Some(words(addend)?))
+        }
         CfaAt::Register { .. } | CfaAt::Loaded { .. } | CfaAt::Plt { .. } | CfaAt::Other => return None,
     };
     // There is one place for both.

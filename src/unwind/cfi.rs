@@ -8,8 +8,8 @@ use super::machine::Machine;
 use super::stretch::{Content, Stretch};
 use super::{Limits, NoTable};
 use gimli::{
-    BaseAddresses, CommonInformationEntry, DebugFrame, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, Pointer,
-    UnwindContext, UnwindOffset, UnwindSection, Vendor,
+    BaseAddresses, CommonInformationEntry, DebugFrame, EhFrame, EhFrameHdr, EndianSlice, LittleEndian,
+    Pointer, UnwindContext, UnwindOffset, UnwindSection, Vendor,
 };
 use parca_agent_common::unwind::rule::Rule;
 use std::collections::HashMap;
@@ -182,7 +182,10 @@ impl<'section, S: UnwindSection<Bytes<'section>>> CallFrames for Section<'sectio
             if let Some(fde) = self.fde(at) {
                 let start = fde.initial_address();
                 let end = start.saturating_add(fde.len());
-                add(Stretch { start, end, content: Content::Fde(number) }, IsSignal(fde.is_signal_trampoline()));
+                add(
+                    Stretch { start, end, content: Content::Fde(number) },
+                    IsSignal(fde.is_signal_trampoline()),
+                );
             }
         }
         Ok(())

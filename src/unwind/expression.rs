@@ -99,7 +99,10 @@ mod tests {
             (&plt(0x3b)[..10], Shape::Other),
             (&[0x76, 0x78, 0x06], Shape::Loaded { register: 6, offset: -8, addend: 0 }),
             (&[0x77, 0xc0, 0x00, 0x06, 0x23, 8], Shape::Loaded { register: 7, offset: 64, addend: 8 }),
-            (&[0x77, 0x90, 0x7f, 0x06, 0x23, 0x80, 1], Shape::Loaded { register: 7, offset: -112, addend: 128 }),
+            (
+                &[0x77, 0x90, 0x7f, 0x06, 0x23, 0x80, 1],
+                Shape::Loaded { register: 7, offset: -112, addend: 128 },
+            ),
             (&[0x76, 0], Shape::Address { register: 6, offset: 0 }),
             (&[0x8f, 0x50], Shape::Address { register: 31, offset: -48 }),
             (&[0x90, 0x50], Shape::Other),

@@ -116,7 +116,8 @@ impl<'file, F: ReadAt + ?Sized> Image<'file, F> {
                 memory_size: u64_at(program, 40)?,
                 executable: u32_at(program, 4)? & PF_X != 0,
             };
-            let file_end = segment.file_offset.0.checked_add(segment.file_size).ok_or(ImageError::Malformed)?;
+            let file_end =
+                segment.file_offset.0.checked_add(segment.file_size).ok_or(ImageError::Malformed)?;
             segment.address.0.checked_add(segment.file_size).ok_or(ImageError::Malformed)?;
             match u32_at(program, 0)? {
                 PT_LOAD => self.segments.push(segment),

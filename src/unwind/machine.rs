@@ -27,7 +27,7 @@ pub(super) struct Landmarks {
 
 impl Machine {
     /// By `e_machine`.
-    pub(super) fn of(number: u16) -> Option<Self> {
+    pub fn of(number: u16) -> Option<Self> {
         match number {
             62 => Some(Self::X86_64),
             183 => Some(Self::Aarch64),

@@ -144,7 +144,12 @@ mod tests {
 
     #[test]
     fn each_page_begins_with_the_rule_in_force() {
-        let given = [(0x1_0010, sp(1, 0)), (0x1_fffe, sp(2, 0b1010)), (0x2_0004, sp(9, 0)), (0x4_0000, Rule::UNCOVERED)];
+        let given = [
+            (0x1_0010, sp(1, 0)),
+            (0x1_fffe, sp(2, 0b1010)),
+            (0x2_0004, sp(9, 0)),
+            (0x4_0000, Rule::UNCOVERED),
+        ];
         let (rules, pages, count) = build(&given).unwrap();
         let expected = [
             (1, vec![(0, Rule::UNCOVERED), (0x10, sp(1, 0)), (0xfffe, sp(2, 0b1010))]),

@@ -21,9 +21,7 @@ fn compact(rows: &[(u64, Rule)], ramps: bool) -> Vec<(u64, Rule)> {
     let mut compactor = Compactor::new(ramps);
     let mut out: Vec<_> = rows
         .iter()
-        .filter_map(|(address, rule)| {
-            compactor.push(RowAt { address: ObjectAddress(*address), rule: *rule })
-        })
+        .filter_map(|(address, rule)| compactor.push(RowAt { address: ObjectAddress(*address), rule: *rule }))
         .collect();
     out.extend(compactor.finish());
     out.into_iter().map(|row| (row.address.0, row.rule)).collect()
@@ -51,7 +49,8 @@ fn pushes_and_pops_become_one_row_each() {
 #[test]
 fn what_a_ramp_cannot_say_stays_a_row() {
     let deep = Rule { kind: Cfa::Fp as u8, ..sp(2, Some(-2)) };
-    let in_register = Rule { saved: Rule::saved_byte(SavedFp::Same, ReturnAddress::InRegister), ..sp(2, None) };
+    let in_register =
+        Rule { saved: Rule::saved_byte(SavedFp::Same, ReturnAddress::InRegister), ..sp(2, None) };
     let cases: [(&str, Rule, u64, Rule); 9] = [
         ("too far", sp(1, None), 17, sp(2, None)),
         ("two words", sp(1, None), 1, sp(3, None)),
@@ -99,7 +98,6 @@ fn rows() -> impl Strategy<Value = Vec<(u64, Rule)>> {
         steps.into_iter().map(step).collect()
     })
 }
-
 
 proptest! {
     #[test]

@@ -101,7 +101,8 @@ impl Sources {
         frames.functions(&mut |stretch, IsSignal(is_signal)| {
             functions += 1;
             // A linker that leaves a function out leaves its FDE behind, with the address 0.
-            let is_code = image.segment_of(ObjectAddress(stretch.start)).is_some_and(|segment| segment.executable);
+            let is_code =
+                image.segment_of(ObjectAddress(stretch.start)).is_some_and(|segment| segment.executable);
             if is_code && stretches.len() < most {
                 let signal = if is_signal { landmark::signal_return(image, stretch) } else { None };
                 stretches.push(signal.unwrap_or(stretch));
@@ -260,7 +261,8 @@ fn eh_frame<F: ReadAt + ?Sized>(
 ) -> Result<Option<(Vec<u8>, Place)>, NoTable> {
     let bases = BaseAddresses::default();
     let bases = image.section(b".text").map_or(bases.clone(), |text| bases.set_text(text.start));
-    let section = image.named_section(b".eh_frame").filter(|section| section.is_plain && section.address.0 != 0);
+    let section =
+        image.named_section(b".eh_frame").filter(|section| section.is_plain && section.address.0 != 0);
     if let Some(section) = section {
         let bytes = image.contents(section, limits.section).ok_or(NoTable::TooLarge)??;
         let bases = bases.set_eh_frame(section.address.0);
@@ -280,7 +282,10 @@ fn eh_frame<F: ReadAt + ?Sized>(
 const MAX_HEADER: u64 = 32;
 
 /// `.debug_frame`, if it is not compressed.
-fn debug_frame<F: ReadAt + ?Sized>(image: &Image<'_, F>, limits: &Limits) -> Result<Option<Vec<u8>>, NoTable> {
+fn debug_frame<F: ReadAt + ?Sized>(
+    image: &Image<'_, F>,
+    limits: &Limits,
+) -> Result<Option<Vec<u8>>, NoTable> {
     let section = image.named_section(b".debug_frame").filter(|section| section.is_plain);
     let Some(section) = section else { return Ok(None) };
     Ok(Some(image.contents(section, limits.section).ok_or(NoTable::TooLarge)??))

@@ -71,8 +71,10 @@ mod tests {
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
     fn arranged(given: &[(u64, u64, Content)]) -> Vec<(u64, u64, Content)> {
-        let mut stretches: Vec<_> =
-            given.iter().map(|(start, end, content)| Stretch { start: *start, end: *end, content: *content }).collect();
+        let mut stretches: Vec<_> = given
+            .iter()
+            .map(|(start, end, content)| Stretch { start: *start, end: *end, content: *content })
+            .collect();
         arrange(&mut stretches);
         stretches.into_iter().map(|stretch| (stretch.start, stretch.end, stretch.content)).collect()
     }
@@ -102,8 +104,8 @@ mod tests {
 
     #[test]
     fn gaps_are_what_is_left() {
-        let stretches = [(10, 20), (20, 30), (45, 50)]
-            .map(|(start, end)| Stretch { start, end, content: fde(0) });
+        let stretches =
+            [(10, 20), (20, 30), (45, 50)].map(|(start, end)| Stretch { start, end, content: fde(0) });
         let between = |from, to| gaps(&stretches, from, to).collect::<Vec<_>>();
         assert_eq!(between(0, 60), [(0, 10), (30, 45), (50, 60)]);
         assert_eq!(between(12, 48), [(30, 45)]);

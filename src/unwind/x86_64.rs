@@ -70,7 +70,7 @@ fn expressible(frame: &Frame) -> Option<Rule> {
     };
     let rule = Rule { kind: kind as u8, saved: Rule::saved_byte(saved_fp, return_address), cfa, fp, extra };
     // Go's tables and guesses have the same rule in another form, which holds for both architectures.
-    let is_frame_pointer = (kind, saved_fp, return_address, cfa, fp)
-        == (Cfa::Fp, SavedFp::AtCfa, ReturnAddress::Default, 2, -2);
+    let is_frame_pointer =
+        (kind, saved_fp, return_address, cfa, fp) == (Cfa::Fp, SavedFp::AtCfa, ReturnAddress::Default, 2, -2);
     Some(if is_frame_pointer { Rule::FRAME_POINTER } else { rule })
 }

@@ -2,9 +2,9 @@
 
 use super::GoError;
 use super::header::{HEADER_BYTES, Header, Version};
-use crate::unwind::image::{Image, u64_at};
 use crate::object::ObjectAddress;
 use crate::object::read_at::ReadAt;
+use crate::unwind::image::{Image, u64_at};
 
 /// The second name is that of position-independent programs before Go 1.26.
 const SECTIONS: [&[u8]; 2] = [b".gopclntab", b".data.rel.ro.gopclntab"];

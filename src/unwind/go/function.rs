@@ -2,10 +2,10 @@
 
 use super::find::Place;
 use super::header::{Header, Version};
-use crate::unwind::image::{Image, u32_at, u64_at};
 use super::{GoError, MAX_TABLE_BYTES};
 use crate::object::ObjectAddress;
 use crate::object::read_at::ReadAt;
+use crate::unwind::image::{Image, u32_at, u64_at};
 
 /// Bytes of what is read of a `runtime._func`.
 const FUNCTION_BYTES: usize = 44;

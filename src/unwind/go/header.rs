@@ -1,9 +1,9 @@
 //! The head of `.gopclntab`: which version of the table it is and where its parts lie. Go's
 //! `src/runtime/symtab.go` calls it `pcHeader`.
 
+use super::{GoError, MAX_FUNCTIONS};
 use crate::unwind::image::{u32_at, u64_at};
 use crate::unwind::machine::Machine;
-use super::{GoError, MAX_FUNCTIONS};
 
 /// Bytes of the longest head.
 pub(super) const HEADER_BYTES: usize = 8 + 8 * WORD;

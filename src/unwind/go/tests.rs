@@ -1,7 +1,7 @@
-use crate::unwind::machine::Machine;
 use super::rule::{by_depth, prologue_rest};
 use super::{GoError, RowAt, Rule, rows};
 use crate::object::ObjectAddress;
+use crate::unwind::machine::Machine;
 use parca_agent_common::unwind::rule::{Cfa, SavedFp};
 use proptest::collection::vec;
 use proptest::prelude::{any, proptest};
