@@ -179,7 +179,7 @@ impl Sums {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default().trim();
         writeln!(out, "files                {}", self.files)?;
-        writeln!(out, "ELF bytes            {:.1} MB", megabytes)?;
+        writeln!(out, "ELF bytes            {megabytes:.1} MB")?;
         writeln!(out, "functions            {}", self.functions)?;
         writeln!(out, "rows of the files    {}", self.raw_rows)?;
         writeln!(out, "  unsupported        {}", self.unsupported_rows)?;

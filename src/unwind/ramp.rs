@@ -56,7 +56,7 @@ impl Compactor {
             pending.last = row.rule;
             return None;
         }
-        std::mem::replace(&mut self.pending, Some(Pending { row, last: row.rule })).map(|pending| pending.row)
+        self.pending.replace(Pending { row, last: row.rule }).map(|pending| pending.row)
     }
 
     /// The last row; the next one begins anew.

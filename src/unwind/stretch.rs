@@ -70,7 +70,10 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
-    fn arranged(given: &[(u64, u64, Content)]) -> Vec<(u64, u64, Content)> {
+    /// Start, end, content.
+    type Parts = (u64, u64, Content);
+
+    fn arranged(given: &[Parts]) -> Vec<Parts> {
         let mut stretches: Vec<_> = given
             .iter()
             .map(|(start, end, content)| Stretch { start: *start, end: *end, content: *content })
@@ -85,7 +88,7 @@ mod tests {
 
     #[test]
     fn of_two_the_later_start_wins_and_go_always() {
-        let cases: [(&str, &[(u64, u64, Content)], &[(u64, u64, Content)]); 6] = [
+        let cases: [(&str, &[Parts], &[Parts]); 6] = [
             ("descending", &[(20, 30, fde(1)), (0, 10, fde(2))], &[(0, 10, fde(2)), (20, 30, fde(1))]),
             ("overlap", &[(0, 20, fde(1)), (10, 30, fde(2))], &[(0, 10, fde(1)), (10, 30, fde(2))]),
             ("twice", &[(0, 20, fde(1)), (0, 20, fde(2))], &[(0, 20, fde(1))]),
@@ -124,7 +127,7 @@ mod tests {
             prop_assert!(arranged.iter().all(|stretch| stretch.0 < stretch.1));
             prop_assert!(arranged.is_sorted_by(|left, right| left.1 <= right.0));
             for address in 0..300 {
-                let starts = |list: &[(u64, u64, Content)]| {
+                let starts = |list: &[Parts]| {
                     list.iter().filter(|stretch| stretch.0 <= address && address < stretch.1).map(|stretch| stretch.0).max()
                 };
                 // A shorter stretch that lies in a longer one cuts off the rest of that.

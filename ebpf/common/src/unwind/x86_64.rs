@@ -66,8 +66,9 @@ impl Registers {
             Cfa::Outermost => return Err(StackEnd::Complete),
             Cfa::Uncovered | Cfa::Unsupported => return Err(StackEnd::UnsupportedRule),
         };
-        // The return address lies between SP and the CFA.
-        if cfa <= self.sp || !cfa.is_multiple_of(WORD) {
+        // The return address lies between SP and the CFA, unless it was popped into a register.
+        let in_register = rule.return_address() == ReturnAddress::InRegister;
+        if cfa < self.sp || (cfa == self.sp && !in_register) || !cfa.is_multiple_of(WORD) {
             return Err(StackEnd::NotAscending);
         }
         let fp_slot = match rule.saved_fp() {

@@ -100,6 +100,16 @@ fn general_registers_are_known_in_the_innermost_frame_only() {
 }
 
 #[test]
+fn a_return_address_in_a_register_leaves_nothing_on_the_stack() {
+    // glibc's vfork pops it, for the child will overwrite the stack.
+    let saved = Rule::saved_byte(SavedFp::Same, ReturnAddress::InRegister);
+    let rule = Rule { kind: Cfa::Sp as u8, saved, cfa: 0, fp: 0, extra: 5 };
+    let mut registers = frame();
+    registers.general[5] = 0x2000;
+    assert_eq!(step(registers, rule, 0, &[]), Ok((0x2000, SP, SP + 16)));
+}
+
+#[test]
 fn a_signal_frame_gives_back_what_was_interrupted() {
     let mut stack = vec![0; 30];
     for (at, value) in [(SIGNAL_RBP, 0xfb), (SIGNAL_RSP, SP - 4096), (SIGNAL_RIP, 0x4000)] {
