@@ -16,7 +16,7 @@ use parca_agent::process::stat;
 use parca_agent::sample::btf;
 use parca_agent::sample::record::{RawSample, decode_process_event};
 use parca_agent::symbolize::kernel::KernelSymbols;
-use parca_agent::unwind::go;
+use parca_agent::unwind::{Limits, build, go};
 use parca_agent::worker::identify::identify;
 use parca_agent::worker::protocol::{Request, decode_identified};
 use proptest::collection::vec;
@@ -80,6 +80,10 @@ fn seeds_are_what_they_are_named() {
     assert!(identify(&seed("elf", "hashed")[..], 1 << 20).is_ok());
     for name in ["go116_x86_64", "go118_aarch64", "go120_x86_64", "go126_aarch64"] {
         assert!(matches!(go::rows(&seed("go_table", name)[..]), Ok(Some(_))), "{name}");
+    }
+    for name in ["aarch64", "debug_frame", "sections", "stripped"] {
+        let table = build(&seed("unwind_table", name)[..], &Limits::default());
+        assert!(table.is_ok_and(|table| table.statistics.functions == 3), "{name}");
     }
     assert!(Selector::parse(&text("selector", "matchers")).is_ok());
     assert!(Head::parse(&seed("head", "query")).is_ok());

@@ -1,6 +1,6 @@
 //! Rows cut into pages of code, and their rules numbered.
 
-use super::ramp::rest;
+use super::ramp::{rest, steps};
 use super::{Limits, NoTable, Page};
 use crate::object::FileOffset;
 use parca_agent_common::table::ROWS_PER_BLOCK;
@@ -15,6 +15,10 @@ pub const MAX_PAGES: usize = 1 << 18;
 
 /// Most rows of one page, for which the kernel has room.
 pub const MAX_ROWS_PER_PAGE: usize = ROWS_PER_BLOCK;
+
+/// A ramp that takes away so few rows of a table, all its uses together, is written as the rows for which it
+/// stands: its rule costs 8 bytes, as two rows do, and a place among the kernel's rules.
+const FEW_ROWS: u32 = 4;
 
 /// Takes rows in the order of file offsets.
 #[derive(Debug)]
@@ -73,7 +77,66 @@ impl Pages {
     /// The rules, the pages, and how many rows they have.
     pub(super) fn finish(mut self) -> Result<(Vec<Rule>, Vec<Page>, usize), NoTable> {
         self.close()?;
+        self.give_up_ramps()?;
+        self.renumber();
         Ok((self.rules, self.pages, self.rows))
+    }
+
+    /// Writes ramps that do not pay as plain rows.
+    fn give_up_ramps(&mut self) -> Result<(), NoTable> {
+        let mut saved = vec![0_u32; self.rules.len()];
+        for row in self.pages.iter().flat_map(|page| &page.rows) {
+            let index = usize::from(row.rule().0);
+            if let (Some(saved), Some(rule)) = (saved.get_mut(index), self.rules.get(index)) {
+                *saved = saved.saturating_add(rule.ramp().count_ones());
+            }
+        }
+        let is_given_up = |id: RuleId| {
+            saved.get(usize::from(id.0)).is_some_and(|saved| (1..=FEW_ROWS).contains(saved))
+        };
+        let mut pages = std::mem::take(&mut self.pages);
+        for page in &mut pages {
+            if !page.rows.iter().any(|row| is_given_up(row.rule())) {
+                continue;
+            }
+            let mut rows = Vec::with_capacity(page.rows.len() + 16);
+            let ends = page.rows.iter().skip(1).map(|row| u32::from(row.low())).chain([PAGE_BYTES as u32]);
+            for (row, end) in page.rows.iter().zip(ends) {
+                match self.rules.get(usize::from(row.rule().0)).copied() {
+                    Some(rule) if is_given_up(row.rule()) => {
+                        for (distance, rule) in steps(rule) {
+                            let low = u32::from(row.low()) + distance;
+                            if let (true, Ok(low)) = (low < end, u16::try_from(low)) {
+                                rows.push(Row::new(low, self.id(rule)?));
+                            }
+                        }
+                    }
+                    _ => rows.push(*row),
+                }
+            }
+            if rows.len() <= MAX_ROWS_PER_PAGE {
+                self.rows += rows.len() - page.rows.len();
+                page.rows = rows;
+            }
+        }
+        self.pages = pages;
+        if self.rows > self.most_rows { Err(NoTable::TooManyRows) } else { Ok(()) }
+    }
+
+    /// Numbers the rules that are used anew, in the order of their use.
+    fn renumber(&mut self) {
+        let old = std::mem::take(&mut self.rules);
+        let mut new = vec![None; old.len()];
+        for row in self.pages.iter_mut().flat_map(|page| &mut page.rows) {
+            let index = usize::from(row.rule().0);
+            let (Some(id), Some(rule)) = (new.get_mut(index), old.get(index)) else { continue };
+            let id = *id.get_or_insert_with(|| {
+                self.rules.push(*rule);
+                // No more than there were.
+                RuleId((self.rules.len() - 1) as u16)
+            });
+            *row = Row::new(row.low(), id);
+        }
     }
 
     /// Ends the page, and begins the next one that has a row of its own or is covered.
@@ -152,13 +215,30 @@ mod tests {
         ];
         let (rules, pages, count) = build(&given).unwrap();
         let expected = [
-            (1, vec![(0, Rule::UNCOVERED), (0x10, sp(1, 0)), (0xfffe, sp(2, 0b1010))]),
-            (2, vec![(0, sp(3, 0b10)), (4, sp(9, 0))]),
+            // The ramp is cut, and then both parts are written as rows, for they are rare.
+            (1, vec![(0, Rule::UNCOVERED), (0x10, sp(1, 0)), (0xfffe, sp(2, 0))]),
+            (2, vec![(0, sp(3, 0)), (2, sp(4, 0)), (4, sp(9, 0))]),
             (3, vec![(0, sp(9, 0))]),
         ];
         let found: Vec<_> = pages.iter().map(|page| (page.number, rows(&rules, page))).collect();
         assert_eq!(found, expected);
-        assert_eq!(count, 6);
+        assert_eq!(count, 7);
+    }
+
+    #[test]
+    fn a_ramp_that_saves_few_rows_is_written_as_rows() {
+        let up = sp(1, 0b101);
+        let at = |page: u64, low: u64| (page << 16) + low;
+        let rare = [(at(1, 0), up), (at(1, 2), sp(9, 0)), (at(2, 0), up), (at(3, 0), Rule::UNCOVERED)];
+        let (rules, pages, count) = build(&rare).unwrap();
+        // The second step of the first ramp lies behind the next row.
+        assert_eq!(rows(&rules, &pages[0]), [(0, sp(1, 0)), (1, sp(2, 0)), (2, sp(9, 0))]);
+        assert_eq!(rows(&rules, &pages[1]), [(0, sp(1, 0)), (1, sp(2, 0)), (3, sp(3, 0))]);
+        assert_eq!((rules.len(), count), (4, 6));
+        let often: Vec<_> = (0..6).map(|index| (at(1, index * 16), if index % 2 == 0 { up } else { sp(9, 0) })).collect();
+        let (rules, pages, count) = build(&often).unwrap();
+        assert_eq!(rows(&rules, &pages[0]).len(), 6);
+        assert_eq!((rules.len(), count), (2, 6));
     }
 
     #[test]

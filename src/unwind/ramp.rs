@@ -67,21 +67,25 @@ impl Compactor {
 
 /// The rule in force some bytes behind the start of its row, as the rule of a row that begins there.
 pub(super) fn rest(rule: Rule, distance: u64) -> Rule {
-    let ramp = rule.ramp();
-    if ramp == 0 {
-        return rule;
-    }
     let distance = u32::try_from(distance).unwrap_or(u32::MAX);
+    match rule.ramp().checked_shr(distance) {
+        _ if rule.ramp() == 0 => rule,
+        None | Some(0) => at(rule, distance),
+        Some(left) => Rule { cfa: at(rule, distance).cfa, extra: left, ..rule },
+    }
+}
+
+/// The rows that a row with a ramp stands for: how many bytes behind its start, and the rule there.
+pub(super) fn steps(rule: Rule) -> impl Iterator<Item = (u32, Rule)> {
+    let behind = (0..RAMP_BYTES).filter(move |bit| rule.ramp() >> bit & 1 == 1).map(|bit| bit + 1);
+    std::iter::once(0).chain(behind).map(move |distance| (distance, at(rule, distance)))
+}
+
+/// What a rule with a ramp says at one place, without the ramp.
+fn at(rule: Rule, distance: u32) -> Rule {
     let Ok(cfa) = i16::try_from(rule.sp_words(distance)) else { return Rule::UNSUPPORTED };
-    let left = ramp.checked_shr(distance).unwrap_or(0);
-    if left != 0 {
-        return Rule { cfa, extra: left, ..rule };
-    }
-    if rule.saved_fp() != SavedFp::AtCfa || is_saved(rule, cfa) {
-        Rule { cfa, extra: 0, saved: rule.saved & !RAMP_DOWN, ..rule }
-    } else {
-        without_fp(Rule { cfa, extra: 0, ..rule })
-    }
+    let rule = Rule { cfa, extra: 0, saved: rule.saved & !RAMP_DOWN, ..rule };
+    if rule.saved_fp() == SavedFp::AtCfa && !is_saved(rule, cfa) { without_fp(rule) } else { rule }
 }
 
 /// Whether a slot that is given from the CFA is at SP or above.

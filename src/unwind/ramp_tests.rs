@@ -1,4 +1,4 @@
-use super::{Compactor, rest};
+use super::{Compactor, rest, steps};
 use crate::object::ObjectAddress;
 use crate::unwind::row::RowAt;
 use parca_agent_common::unwind::rule::{Cfa, RAMP_DOWN, ReturnAddress, Rule, SavedFp};
@@ -125,8 +125,14 @@ proptest! {
         let saved = saved | if down { RAMP_DOWN } else { 0 };
         let rule = Rule { kind: Cfa::Sp as u8, saved, cfa, fp: if saved & 1 == 1 { fp } else { 0 }, extra: ramp };
         let rest = rest(rule, cut);
+        let rows: Vec<_> = steps(rule).collect();
         for distance in 0..40 {
             prop_assert_eq!(meaning(rest, distance), meaning(rule, cut as u32 + distance), "{}", distance);
+            if ramp != 0 {
+                let (_, in_force) = *rows.iter().rfind(|row| row.0 <= distance).unwrap();
+                prop_assert_eq!(in_force.ramp(), 0);
+                prop_assert_eq!(meaning(in_force, 0), meaning(rule, distance), "{}", distance);
+            }
         }
     }
 
