@@ -11,6 +11,10 @@
 //! Where Go switches stacks, the frame pointer leads across, with two exceptions. `runtime.mcall` and
 //! `runtime.morestack` leave the goroutine for good, and clear it. `runtime.asmcgocall` on aarch64 replaces it,
 //! so frames of C have no callers there.
+//!
+//! A goroutine's stack mostly lies below the thread's, so the way across leads down, and the rules do not say
+//! where. The step that both sides share goes up only: there such a stack ends as `not_ascending`, at
+//! `runtime.systemstack` and `runtime.asmcgocall` above all.
 
 mod find;
 mod function;
