@@ -27,6 +27,19 @@ pub enum Backing {
     Anonymous,
 }
 
+impl Backing {
+    /// From what the kernel says of a mapping, which has the name of a file for everything; `None` for the
+    /// `[vsyscall]` page, which is the kernel's own.
+    pub fn of(file: MappedFile, offset: FileOffset) -> Option<Self> {
+        match &*file.path {
+            b"[vdso]" => Some(Self::Vdso),
+            b"[vsyscall]" => None,
+            path if file.inode != 0 && path.first() == Some(&b'/') => Some(Self::File { file, offset }),
+            _ => Some(Self::Anonymous),
+        }
+    }
+}
+
 /// One executable mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapsEntry {
@@ -54,19 +67,12 @@ fn parse_line(line: &[u8]) -> Option<MapsEntry> {
         return None;
     }
     let name = fields.next().unwrap_or_default().trim_ascii_start();
-    let backing = match name {
-        b"[vdso]" => Backing::Vdso,
-        b"[vsyscall]" => return None,
-        path if inode != 0 && path.first() == Some(&b'/') => Backing::File {
-            file: MappedFile {
-                device: (hex(major)?.try_into().ok()?, hex(minor)?.try_into().ok()?),
-                inode,
-                path: path.into(),
-            },
-            offset: FileOffset(offset),
-        },
-        _ => Backing::Anonymous,
+    let file = MappedFile {
+        device: (hex(major)?.try_into().ok()?, hex(minor)?.try_into().ok()?),
+        inode,
+        path: name.into(),
     };
+    let backing = Backing::of(file, FileOffset(offset))?;
     Some(MapsEntry { range: UserAddress(hex(start)?)..UserAddress(hex(end)?), backing })
 }
 

@@ -7,5 +7,7 @@ pub mod id;
 pub mod image;
 pub mod inspect;
 pub mod mapping;
+pub mod mapping_history;
+pub mod mapping_record;
 pub mod stat;
 pub mod table;

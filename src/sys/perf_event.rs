@@ -1,4 +1,5 @@
-//! `perf_event_open(2)`, for the one kind of event that the sampler uses.
+//! `perf_event_open(2)`, for the two kinds of event that the agent uses: a clock that runs a BPF program, and
+//! a ring of what the kernel tells of address spaces ([`super::perf_ring`]).
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -8,24 +9,35 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CpuId(pub u32);
 
-/// `struct perf_event_attr` at its first published size, `PERF_ATTR_SIZE_VER0`: later fields are zero.
+/// `struct perf_event_attr` at its size of Linux 4.1, `PERF_ATTR_SIZE_VER5`: later fields are zero.
 #[repr(C)]
-struct Attributes {
-    kind: u32,
-    size: u32,
-    config: u64,
-    sample_period: u64,
-    sample_type: u64,
-    read_format: u64,
-    flags: u64,
-    wakeup_events: u32,
-    breakpoint_type: u32,
-    config1: u64,
+#[derive(Default)]
+pub(super) struct Attributes {
+    pub(super) kind: u32,
+    pub(super) size: u32,
+    pub(super) config: u64,
+    pub(super) sample_period: u64,
+    pub(super) sample_type: u64,
+    pub(super) read_format: u64,
+    pub(super) flags: u64,
+    /// Bytes instead of events under the flag `watermark`.
+    pub(super) wakeup: u32,
+    pub(super) breakpoint_type: u32,
+    pub(super) config1: u64,
+    pub(super) config2: u64,
+    pub(super) branch_sample_type: u64,
+    pub(super) sample_regs_user: u64,
+    pub(super) sample_stack_user: u32,
+    pub(super) clock: i32,
+    pub(super) sample_regs_intr: u64,
+    pub(super) aux_watermark: u32,
+    pub(super) sample_max_stack: u16,
+    pub(super) reserved: u16,
 }
 
-const _: () = assert!(size_of::<Attributes>() == 64);
+const _: () = assert!(size_of::<Attributes>() == 112);
 
-const PERF_TYPE_SOFTWARE: u32 = 1;
+pub(super) const PERF_TYPE_SOFTWARE: u32 = 1;
 const PERF_COUNT_SW_CPU_CLOCK: u64 = 0;
 const FLAG_DISABLED: u64 = 1 << 0;
 const FLAG_EXCLUDE_IDLE: u64 = 1 << 7;
@@ -38,16 +50,20 @@ const PERF_EVENT_IOC_SET_BPF: libc::Ioctl = 0x4004_2408;
 pub fn sample_cpu(cpu: CpuId, period: Duration, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let attributes = Attributes {
         kind: PERF_TYPE_SOFTWARE,
-        size: size_of::<Attributes>() as u32,
         config: PERF_COUNT_SW_CPU_CLOCK,
         sample_period: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX >> 1),
-        sample_type: 0,
-        read_format: 0,
         flags: FLAG_DISABLED | FLAG_EXCLUDE_IDLE,
-        wakeup_events: 0,
-        breakpoint_type: 0,
-        config1: 0,
+        ..Attributes::default()
     };
+    let event = open_on_cpu(attributes, cpu)?;
+    control(&event, PERF_EVENT_IOC_SET_BPF, program.as_raw_fd())?;
+    control(&event, PERF_EVENT_IOC_ENABLE, 0)?;
+    Ok(event)
+}
+
+/// Opens an event for whatever runs on one CPU.
+pub(super) fn open_on_cpu(mut attributes: Attributes, cpu: CpuId) -> io::Result<OwnedFd> {
+    attributes.size = size_of::<Attributes>() as u32;
     let (every_process, no_group) = (-1, -1);
     // SAFETY: the kernel reads `size` bytes of the attributes, which live until the call returns.
     let descriptor = unsafe {
@@ -63,10 +79,7 @@ pub fn sample_cpu(cpu: CpuId, period: Duration, program: BorrowedFd<'_>) -> io::
     let descriptor =
         i32::try_from(descriptor).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just given us this descriptor, and nobody else has it.
-    let event = unsafe { OwnedFd::from_raw_fd(descriptor) };
-    control(&event, PERF_EVENT_IOC_SET_BPF, program.as_raw_fd())?;
-    control(&event, PERF_EVENT_IOC_ENABLE, 0)?;
-    Ok(event)
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
 fn control(event: &OwnedFd, request: libc::Ioctl, argument: i32) -> io::Result<()> {
