@@ -15,6 +15,7 @@ use parca_agent::process::mapping::parse_maps;
 use parca_agent::process::stat;
 use parca_agent::sample::btf;
 use parca_agent::sample::record::{RawSample, decode_process_event};
+use parca_agent::sample::sideband_record::SidebandRecord;
 use parca_agent::symbolize::kernel::KernelSymbols;
 use parca_agent::worker::identify::identify;
 use parca_agent::worker::protocol::{Request, decode_identified};
@@ -66,6 +67,12 @@ fn seeds_are_what_they_are_named() {
     assert_eq!(stat::start_ticks(&seed("stat", "plain")), Some(12345));
     assert_eq!(RawSample::decode(&seed("sample", "two_stacks")).unwrap().kernel_stack.len(), 2);
     assert!(decode_process_event(&seed("process_event", "kind_1")).is_some());
+    for name in ["file", "vdso", "exec"] {
+        let record = SidebandRecord::decode(&seed("sideband", name));
+        assert!(matches!(record, Some(SidebandRecord::Mapping(_))), "{name}");
+    }
+    assert_eq!(SidebandRecord::decode(&seed("sideband", "lost")), Some(SidebandRecord::Lost(17)));
+    assert_eq!(SidebandRecord::decode(&seed("sideband", "exit")), Some(SidebandRecord::Other));
     assert!(btf::task_offsets(&seed("types", "task_struct")).is_ok());
     assert!(Request::decode(&seed("request", "identify")).is_ok());
     assert!(matches!(decode_identified(&seed("request", "identified")), Ok(Ok(_))));

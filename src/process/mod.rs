@@ -8,6 +8,8 @@ pub mod image;
 pub mod inspect;
 pub mod mapping;
 pub mod mapping_history;
+mod mapping_log;
 pub mod mapping_record;
+mod overlay;
 pub mod stat;
 pub mod table;

@@ -104,7 +104,7 @@ impl SidebandCounts {
             Some(SidebandRecord::Mapping(record)) => return Some(record),
             Some(SidebandRecord::Lost(lost)) => self.lost = self.lost.saturating_add(lost),
             Some(SidebandRecord::Outside) => self.outside += 1,
-            Some(SidebandRecord::Renamed) => {}
+            Some(SidebandRecord::Other) => {}
             None => self.undecodable += 1,
         }
         None

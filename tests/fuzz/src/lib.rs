@@ -12,9 +12,11 @@ use parca_agent::label::LabelSet;
 use parca_agent::process::cgroup::CgroupPath;
 use parca_agent::process::comm::Comm;
 use parca_agent::process::mapping::{Backing, parse_maps};
+use parca_agent::process::mapping_record::MappingChange;
 use parca_agent::process::stat;
 use parca_agent::sample::btf;
 use parca_agent::sample::record::{RawSample, decode_process_event};
+use parca_agent::sample::sideband_record::SidebandRecord;
 use parca_agent::symbolize::kernel::{KERNEL_IMAGE, KernelSymbols};
 use parca_agent::worker::identify::identify;
 use parca_agent::worker::protocol::{
@@ -32,7 +34,7 @@ const HASHED: u64 = 1 << 20;
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry.
-pub const ENTRIES: [Entry; 14] = [
+pub const ENTRIES: [Entry; 15] = [
     ("arguments", arguments),
     ("cgroup", cgroup),
     ("config", config),
@@ -45,6 +47,7 @@ pub const ENTRIES: [Entry; 14] = [
     ("request", request),
     ("sample", sample),
     ("selector", selector),
+    ("sideband", sideband),
     ("stat", process_stat),
     ("types", types),
 ];
@@ -201,6 +204,19 @@ pub fn selector(bytes: &[u8]) {
     }
     if let Ok(selector) = Selector::parse(&labels.to_string()) {
         assert!(selector.matches(&labels), "{labels}");
+    }
+}
+
+/// A record of the perf side-band.
+pub fn sideband(bytes: &[u8]) {
+    if let Some(SidebandRecord::Mapping(record)) = SidebandRecord::decode(bytes) {
+        assert!(record.tgid.0 != 0);
+        if let MappingChange::Mapped(entry) = record.change {
+            assert!(!entry.range.is_empty());
+            if let Backing::File { file, .. } = entry.backing {
+                assert!(file.path.starts_with(b"/") && !file.path.contains(&b'\n'));
+            }
+        }
     }
 }
 
