@@ -9,19 +9,27 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+#[path = "../common/agent.rs"]
+mod agent;
+#[path = "../common/http.rs"]
+mod http;
+#[path = "../common/meter.rs"]
+mod meter;
+#[path = "../common/metrics.rs"]
+mod metrics;
+#[path = "../common/process.rs"]
+mod process;
+#[path = "../common/profile.rs"]
+mod profile;
+#[path = "../common/program.rs"]
+mod program;
+#[path = "../common/symbols.rs"]
+mod symbols;
 #[path = "../common/workload.rs"]
 mod workload;
 
-mod agent;
 mod bpf;
-mod http;
-mod meter;
-mod metrics;
-mod process;
-mod profile;
-mod program;
 mod readers;
-mod symbols;
 
 mod accounting;
 mod attack;

@@ -1,4 +1,5 @@
 //! A client of one request and one answer.
+#![allow(dead_code, reason = "shared by test programs, of which each uses a part")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

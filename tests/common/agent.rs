@@ -1,4 +1,5 @@
 //! A running agent.
+#![allow(dead_code, reason = "shared by test programs, of which each uses a part")]
 
 use super::http::{self, Response};
 use super::metrics::Metrics;

@@ -1,4 +1,5 @@
 //! The names of functions in ELF files and in the kernel, read apart from the agent.
+#![allow(dead_code, reason = "shared by test programs, of which each uses a part")]
 
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol, SymbolKind};

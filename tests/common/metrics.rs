@@ -1,4 +1,5 @@
 //! A scrape of the agent's metrics.
+#![allow(dead_code, reason = "shared by test programs, of which each uses a part")]
 
 use std::collections::BTreeMap;
 

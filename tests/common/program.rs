@@ -1,4 +1,5 @@
 //! Programs that the tests profile.
+#![allow(dead_code, reason = "shared by test programs, of which each uses a part")]
 
 use super::workload;
 use super::{meter::Meter, process};
@@ -12,6 +13,15 @@ use tempfile::TempDir;
 
 /// Priority of a program that only loads the machine: it must leave the agent its share.
 const LOAD: i32 = 5;
+
+/// How an executable comes to its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// As a file of its own.
+    Copy,
+    /// As a symbolic link, where the file is large or looks for others beside it.
+    Link,
+}
 
 /// A running program, under a name that nothing else on the machine has.
 pub(crate) struct Program {
@@ -32,7 +42,7 @@ impl Program {
     /// machine does, on a CPU that it has for itself.
     pub(crate) fn start_measured(workload: &str, name: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
         let realtime = ["chrt", "--fifo", "1"];
-        Self::start_by(&realtime, &workload::build(workload), name.as_ref(), arguments)
+        Self::start_by(&realtime, &workload::build(workload), Place::Copy, name.as_ref(), arguments)
     }
 
     /// The same with threads enough to keep every CPU busy, behind everything else that runs.
@@ -47,14 +57,25 @@ impl Program {
 
     /// The same with any executable that prints a line when its work begins.
     pub(crate) fn start_file(executable: &Path, name: &OsStr, arguments: &[&str]) -> Self {
-        Self::start_by(&[], executable, name, arguments)
+        Self::start_by(&[], executable, Place::Copy, name, arguments)
     }
 
-    fn start_by(launcher: &[&str], executable: &Path, name: &OsStr, arguments: &[&str]) -> Self {
+    /// The same through a program that executes it, such as chrt(1), or from a place of another kind.
+    pub(crate) fn start_by(
+        launcher: &[&str],
+        executable: &Path,
+        place: Place,
+        name: &OsStr,
+        arguments: &[&str],
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::copy(executable, &path).unwrap();
+        match place {
+            Place::Copy => std::fs::copy(executable, &path).map(|_| ()),
+            Place::Link => std::os::unix::fs::symlink(executable, &path),
+        }
+        .unwrap();
         let line: Vec<_> = launcher.iter().map(OsStr::new).chain([path.as_os_str()]).collect();
         let mut command = Command::new(line[0]);
         let mut child = command.args(&line[1..]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,5 @@
 //! How much CPU time a process used between two moments.
+#![allow(dead_code, reason = "shared by test programs, of which each uses a part")]
 
 use super::process;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
 //! Processes, as `/proc` shows them.
+#![allow(dead_code, reason = "shared by test programs, of which each uses a part")]
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
@@ -59,6 +60,12 @@ pub(crate) fn children(parent: u32, word: &str) -> Vec<u32> {
         line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
     };
     processes.filter(is_child).filter(has_word).collect()
+}
+
+/// The children of the first thread of a process.
+pub(crate) fn children_of(parent: u32) -> Vec<u32> {
+    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    list.split_whitespace().map(|id| id.parse().unwrap()).collect()
 }
 
 /// Waits until something holds.

@@ -1,4 +1,5 @@
 //! A downloaded profile.
+#![allow(dead_code, reason = "shared by test programs, of which each uses a part")]
 
 use flate2::read::GzDecoder;
 use parca_agent::pprof::proto;

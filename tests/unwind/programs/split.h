@@ -1,0 +1,2 @@
+/* Between the files of `split`. */
+void split(int number);
