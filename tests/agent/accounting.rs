@@ -29,14 +29,16 @@ fn the_books_balance_at_every_scrape_and_short_lives_are_counted() {
         taken = now;
         std::thread::sleep(Duration::from_millis(150));
     }
-    assert!(taken > 200.0, "only {taken} samples");
     let used = churn.end().as_secs_f64();
     let (samples, windows) = counting.join().unwrap();
     let counted = samples as f64 / 100.0;
     assert!(used > 0.5, "the children had only {used} s of CPU time since {before:?}");
     let ratio = counted / used;
     assert!((0.7..1.3).contains(&ratio), "children used {used} s, {counted} s are in {windows} profiles");
-    agent.metrics().assert_books_balance();
+    let metrics = agent.metrics();
+    metrics.assert_books_balance();
+    let taken = metrics.value("samples_taken_total");
+    assert!(taken >= samples as f64, "{taken} samples taken, {samples} of them in profiles");
     agent.stop();
 }
 

@@ -153,9 +153,13 @@ fn both_bpf_objects_give_the_same_profile() {
         assert_eq!(agent.metrics().value(&format!("bpf_object{{object=\"{object}\"}}")), 1.0);
         let profile = agent.identified(&name, &chain.path, meter.began());
         agent.metrics().assert_books_balance();
+        // Each window has its own samples, and none of the next.
+        let windows = [agent.profile(&selector(&name)), agent.profile(&selector(&name))];
         agent.stop();
-        let used = meter.used(profile.start(), profile.end()).as_secs_f64();
-        assert_near(object, profile.total() as f64, used * FREQUENCY, 0.1);
+        for window in [&profile].into_iter().chain(&windows) {
+            let used = meter.used(window.start(), window.end()).as_secs_f64();
+            assert_near(object, window.total() as f64, used * FREQUENCY, 0.1);
+        }
         share_of(&profile, &chain, &["leaf", "middle", "outer", "main"])
     });
     // Three standard deviations of two times 300 samples.

@@ -3,10 +3,7 @@
 use super::agent::{Agent, selector};
 use super::program::{Program, unique};
 use super::{http, profile::Profile};
-use std::time::{Duration, SystemTime};
-
-/// Other processes of the machine may take the id first.
-const TRIES: usize = 200;
+use std::time::Duration;
 
 #[test]
 fn a_reused_process_id_never_mixes_two_processes() {
@@ -18,7 +15,10 @@ fn a_reused_process_id_never_mixes_two_processes() {
     let (id, path) = (first.id(), first.path.clone());
     std::thread::sleep(Duration::from_millis(800));
     let first_used = first.kill();
-    let Some(mut second) = start_with_id(id, &second_name) else { return };
+    let mut second = match Program::start_measured_as(id, "deep", &second_name) {
+        Ok(second) => second,
+        Err(error) => return eprintln!("skipped: the kernel lets us choose no process id: {error}"),
+    };
     std::thread::sleep(Duration::from_millis(800));
     let second_path = second.path.clone();
     let second_used = second.kill();
@@ -41,20 +41,4 @@ fn a_reused_process_id_never_mixes_two_processes() {
         assert_eq!(in_mapping(other), 0, "{name} has frames of the other process");
     }
     agent.stop();
-}
-
-/// Starts a program under an id that is free, by telling the kernel which one it gave last.
-fn start_with_id(id: u32, name: &str) -> Option<Program> {
-    let begun = SystemTime::now();
-    for _ in 0..TRIES {
-        if let Err(error) = std::fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string()) {
-            eprintln!("skipped: the kernel does not let us choose a process id: {error}");
-            return None;
-        }
-        let program = Program::start_measured("deep", name, &[]);
-        if program.id() == id {
-            return Some(program);
-        }
-    }
-    panic!("no process got the id {id} in {TRIES} tries since {begun:?}");
 }

@@ -13,6 +13,12 @@ use tempfile::TempDir;
 /// Priority of a program that only loads the machine: it must leave the agent its share.
 const LOAD: i32 = 5;
 
+/// Starts a program that runs all the time, on a CPU that it has for itself.
+const MEASURED: [&str; 3] = ["chrt", "--fifo", "1"];
+
+/// How often other processes of the machine may take a chosen process id first.
+const TRIES: usize = 200;
+
 /// A running program, under a name that nothing else on the machine has.
 pub(crate) struct Program {
     child: Child,
@@ -31,8 +37,23 @@ impl Program {
     /// The same with one thread whose samples are to be counted: it runs all the time, whatever else the
     /// machine does, on a CPU that it has for itself.
     pub(crate) fn start_measured(workload: &str, name: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
-        let realtime = ["chrt", "--fifo", "1"];
-        Self::start_by(&realtime, &workload::build(workload), name.as_ref(), arguments)
+        Self::start_by(&MEASURED, &workload::build(workload), name.as_ref(), arguments)
+    }
+
+    /// The same under a process id that is free. Fails where the kernel does not let us choose one.
+    pub(crate) fn start_measured_as(id: u32, workload: &str, name: &str) -> std::io::Result<Self> {
+        let placed = Placed::new(&workload::build(workload), name.as_ref());
+        for _ in 0..TRIES {
+            // The id that the kernel gave last: it gives the next free one.
+            std::fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string())?;
+            let mut child = placed.spawn(&MEASURED, &[]);
+            if child.id() == id {
+                return Ok(placed.begun(child));
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        panic!("no process got the id {id} in {TRIES} tries");
     }
 
     /// The same with threads enough to keep every CPU busy, behind everything else that runs.
@@ -51,18 +72,9 @@ impl Program {
     }
 
     fn start_by(launcher: &[&str], executable: &Path, name: &OsStr, arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::copy(executable, &path).unwrap();
-        let line: Vec<_> = launcher.iter().map(OsStr::new).chain([path.as_os_str()]).collect();
-        let mut command = Command::new(line[0]);
-        let mut child = command.args(&line[1..]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "{} did not begin", path.display());
-        Self { child, output, _directory: directory, path }
+        let placed = Placed::new(executable, name);
+        let child = placed.spawn(launcher, arguments);
+        placed.begun(child)
     }
 
     /// Its process.
@@ -99,6 +111,37 @@ impl Program {
         let used = process::cpu_time(id).unwrap();
         self.child.wait().unwrap();
         used
+    }
+}
+
+/// A copy of an executable under its own name, to be started.
+struct Placed {
+    directory: TempDir,
+    path: PathBuf,
+}
+
+impl Placed {
+    fn new(executable: &Path, name: &OsStr) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(executable, &path).unwrap();
+        Self { directory, path }
+    }
+
+    fn spawn(&self, launcher: &[&str], arguments: &[&str]) -> Child {
+        let line: Vec<_> = launcher.iter().map(OsStr::new).chain([self.path.as_os_str()]).collect();
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).args(arguments).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Waits until its work begins.
+    fn begun(self, mut child: Child) -> Program {
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "{} did not begin", self.path.display());
+        Program { child, output, _directory: self.directory, path: self.path }
     }
 }
 

@@ -56,7 +56,9 @@ fn totals(profile: &Profile) -> (i64, i64) {
 
 fn go(arguments: &[&str]) -> Command {
     let mut command = Command::new("go");
-    command.args(["tool", "pprof"]).args(arguments);
+    // The profile is judged, not whether the programs in it can be read here: they may be gone by now, and
+    // a name that is not UTF-8 is escaped in the profile.
+    command.args(["tool", "pprof", "-symbolize=none"]).args(arguments);
     command
 }
 

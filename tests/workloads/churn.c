@@ -1,6 +1,9 @@
 /*
  * churn SECONDS RATE PROGRAM [ARGUMENT...]: forks and executes PROGRAM so many times a second. A child
  * that is late delays nobody. When the time is over it prints how many it started.
+ *
+ * The time between two children is random: at an even pace a sampling timer whose period is a multiple of
+ * it would meet every child at the same point of its life, or none at all.
  */
 #include "spin.h"
 
@@ -24,7 +27,7 @@ int main(int argc, char **argv)
         started += child > 0;
         while (waitpid(-1, NULL, WNOHANG) > 0)
             ;
-        next += 1 / rate;
+        next += 2 * drand48() / rate;
         double left = next - now();
         if (left > 0) {
             struct timespec pause = { (time_t)left, (long)((left - (double)(time_t)left) * 1e9) };
