@@ -147,17 +147,18 @@ fn both_bpf_objects_give_the_same_profile() {
     let name = unique("both");
     let chain = Program::start_measured("chain", &name, &[]);
     let meter = chain.meter();
-    let [modern, baseline] = ["modern", "baseline"].map(|object| {
+    // What baseline counts arrives in drains of up to 1.2 s, of which a window may have one more or less.
+    let [modern, baseline] = [("modern", 0.1), ("baseline", 0.3)].map(|(object, tolerance)| {
         let force = format!("--force-object={object}");
-        let agent = Agent::start(&["--profiling-duration=3s", &force]);
+        let agent = Agent::start(&["--profiling-duration=6s", &force]);
         assert_eq!(agent.metrics().value(&format!("bpf_object{{object=\"{object}\"}}")), 1.0);
-        // Not the first window: what baseline counts in a second arrives in the next.
+        // Not the first window, to which no earlier one has left anything.
         let first = agent.profile_since(&name, meter.began());
         let profile = agent.identified(&name, &chain.path, first.end());
         agent.metrics().assert_books_balance();
         agent.stop();
         let used = meter.used(profile.start(), profile.end()).as_secs_f64();
-        assert_near(object, profile.total() as f64, used * FREQUENCY, 0.1);
+        assert_near(object, profile.total() as f64, used * FREQUENCY, tolerance);
         share_of(&profile, &chain, &["leaf", "middle", "outer", "main"])
     });
     // Three standard deviations of two times 300 samples.
