@@ -1,0 +1,57 @@
+//! The programs of the table, all in the same windows of one agent.
+
+use super::cases::{Case, WITH_FRAME_POINTERS, WITHOUT_FRAME_POINTERS};
+use super::common::agent::Agent;
+use super::names::Names;
+use super::target::{Target, latest};
+use super::verdict::Verdict;
+use std::fmt::Write;
+use std::time::SystemTime;
+
+/// Windows in which a program must once be as it should. The first ones pass while files are read.
+const WINDOWS: usize = 6;
+
+#[test]
+fn stacks_of_programs_with_frame_pointers_are_whole() {
+    assert_whole(WITH_FRAME_POINTERS);
+}
+
+#[test]
+fn stacks_of_programs_without_frame_pointers_are_whole() {
+    assert_whole(WITHOUT_FRAME_POINTERS);
+}
+
+/// Runs programs together, and asserts that each is profiled as it is in one window at least.
+fn assert_whole(cases: &'static [Case]) {
+    let agent = Agent::start(&["--profiling-duration=5s", "--profiling-cpu-sampling-frequency=997"]);
+    let targets: Vec<Target> = cases.iter().enumerate().map(|(number, case)| Target::start(case, number)).collect();
+    let all_run_since = SystemTime::now();
+    let mut names = Names::default();
+    let mut open: Vec<&Target> = targets.iter().collect();
+    let mut report = String::new();
+    for _ in 0..WINDOWS {
+        // Waits until a window is closed.
+        agent.profile("{}");
+        report.clear();
+        open.retain(|target| {
+            let Some(profile) = latest(&agent, &target.comm).filter(|it| it.start() >= all_run_since) else {
+                return true;
+            };
+            let verdict = Verdict::of(&profile, target, &mut names);
+            let holds = verdict.holds(target);
+            if holds {
+                println!("{}: {verdict}", target.case.name);
+            } else {
+                writeln!(report, "    {}: {verdict}", target.case.name).unwrap();
+            }
+            !holds
+        });
+        if open.is_empty() {
+            break;
+        }
+    }
+    let failed: Vec<_> = open.iter().map(|target| target.case.name).collect();
+    assert!(failed.is_empty(), "{} of {}: {failed:?}\n{report}", failed.len(), targets.len());
+    agent.metrics().assert_books_balance();
+    agent.stop();
+}
