@@ -22,6 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::channel::bounded;
 use smol::stream::StreamExt;
 use smol::{Executor, Timer, future};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -46,6 +47,7 @@ pub fn run(config: Config, invocation: &Invocation) -> anyhow::Result<Exit> {
     raise_file_limit();
     let temporary = tempfile::Builder::new()
         .prefix("parca-agent-")
+        .permissions(PermissionsExt::from_mode(0o700))
         .tempdir_in(&config.temp_dir)
         .with_context(|| format!("failed to make a private directory in {}", config.temp_dir.display()))?;
     let executor = Arc::new(Executor::new());
@@ -138,7 +140,7 @@ fn sampler_options(config: &Config) -> SamplerOptions {
         ForcedObject::Modern => ObjectKind::Modern,
         ForcedObject::Baseline => ObjectKind::Baseline,
     });
-    SamplerOptions { frequency: config.profiling.frequency.hertz(), force, table_bytes: 64 << 20 }
+    SamplerOptions { frequency: config.profiling.frequency.hertz(), force }
 }
 
 fn start_server(

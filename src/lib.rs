@@ -65,7 +65,6 @@ pub mod sys;
 pub mod object;
 pub mod process;
 pub mod symbolize;
-pub mod unwind;
 pub mod worker;
 
 pub mod sample;

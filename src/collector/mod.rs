@@ -14,7 +14,6 @@ pub mod library;
 mod reread;
 
 use crate::metrics::{Exposition, Gauge, Registry};
-use crate::process::event::{ProcessChange, ProcessEvent};
 use crate::process::image::ImageId;
 use crate::process::table::ProcessTable;
 use crate::profile::collect::{Kept, RawWindow};
@@ -22,14 +21,12 @@ use crate::profile::publish::Windows;
 use crate::profile::resolve::Images;
 use crate::sample::object::ObjectKind;
 use crate::sample::record::RawSample;
-use crate::sample::tables::UnwindTables;
 use crate::sample::{Record, Sampler, SamplerOptions, boot_time};
 use account::{Account, Received};
 use async_io::{Async, Timer};
 use closer::{BaseLabels, Closer, CloserMetrics, FullWindow};
 use inspector::{Answer, Inspector};
 use library::ObjectLibrary;
-use parca_agent_common::unwind::StackEnd;
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use smol::future::{self, FutureExt};
 use std::collections::HashMap;
@@ -71,7 +68,6 @@ pub struct Collector {
     wakeup: Option<Async<OwnedFd>>,
     processes: ProcessTable,
     inspector: Inspector,
-    tables: Option<Arc<UnwindTables>>,
     window: RawWindow,
     window_began: Instant,
     full_windows: Sender<FullWindow>,
@@ -122,14 +118,12 @@ impl Collector {
             ObjectKind::Modern => REFRESH_WITH_EVENTS,
             ObjectKind::Baseline => REFRESH_WITHOUT_EVENTS,
         };
-        let tables = sampler.tables();
         Ok(Self {
             options,
             sampler,
             wakeup,
             processes: ProcessTable::new(refresh),
-            inspector: Inspector::start(objects, tables.clone())?,
-            tables,
+            inspector: Inspector::start(objects)?,
             window: RawWindow::default(),
             window_began: Instant::now(),
             full_windows,
@@ -146,15 +140,11 @@ impl Collector {
         let (account, gauges) = (self.account.clone(), self.gauges.clone());
         let (inspector, closer) = (self.inspector.metrics(), self.closer_metrics.clone());
         let object = self.sampler.object().name();
-        let tables = self.tables.clone();
         registry.register(move |exposition| {
             account.collect(exposition);
             inspector.collect(exposition);
             closer.collect(exposition);
             gauges.collect(exposition);
-            if let Some(tables) = &tables {
-                tables.collect(exposition);
-            }
             let labels = [("object", object)];
             exposition.gauge("bpf_object", "The BPF object in use.", [(&labels[..], 1.0)]);
         });
@@ -217,8 +207,7 @@ impl Collector {
     /// Reads what the kernel sent. Returns whether there may be more.
     fn collect(&mut self) -> bool {
         self.take_answers();
-        let tables = self.tables.as_deref();
-        let mut batch = Batch::new(&mut self.processes, &self.inspector, tables, &mut self.window);
+        let mut batch = Batch::new(&mut self.processes, &self.inspector, &mut self.window);
         let emptied = self.sampler.drain(DRAIN_BUDGET, |record| batch.take(record));
         batch.enter(&self.account);
         self.gauges.processes.set(self.processes.len() as u64);
@@ -253,9 +242,6 @@ impl Collector {
         self.window_began = Instant::now();
         let images = self.images_of(&raw);
         self.processes.purge(boot_time());
-        if let Some(tables) = &self.tables {
-            tables.retain(|process| self.processes.contains(process));
-        }
         let samples = raw.samples();
         let full = FullWindow {
             raw,
@@ -289,8 +275,7 @@ impl Collector {
     /// thread, and is waited for.
     async fn finish(mut self) {
         self.take_answers();
-        let tables = self.tables.as_deref();
-        let mut batch = Batch::new(&mut self.processes, &self.inspector, tables, &mut self.window);
+        let mut batch = Batch::new(&mut self.processes, &self.inspector, &mut self.window);
         self.sampler.stop(|record| batch.take(record));
         batch.enter(&self.account);
         self.close_window();
@@ -306,41 +291,23 @@ impl Collector {
 struct Batch<'a> {
     processes: &'a mut ProcessTable,
     inspector: &'a Inspector,
-    tables: Option<&'a UnwindTables>,
     window: &'a mut RawWindow,
     /// What is to be entered in the books.
     received: Received,
 }
 
 impl<'a> Batch<'a> {
-    fn new(
-        processes: &'a mut ProcessTable,
-        inspector: &'a Inspector,
-        tables: Option<&'a UnwindTables>,
-        window: &'a mut RawWindow,
-    ) -> Self {
-        Self { processes, inspector, tables, window, received: Received::default() }
+    fn new(processes: &'a mut ProcessTable, inspector: &'a Inspector, window: &'a mut RawWindow) -> Self {
+        Self { processes, inspector, window, received: Received::default() }
     }
 
     fn take(&mut self, record: Record) {
         match record {
             Record::Sample(sample) => self.add(sample),
-            Record::Process(event) => self.follow(&event),
+            Record::Process(event) => self.processes.apply(&event),
             Record::Undecodable => {
                 self.received.total += 1;
                 self.received.undecodable += 1;
-            }
-        }
-    }
-
-    /// What happened to a process, for all who know it.
-    fn follow(&mut self, event: &ProcessEvent) {
-        self.processes.apply(event);
-        if let Some(tables) = self.tables {
-            match event.change {
-                ProcessChange::Fork { parent } => tables.forked(parent, event.process),
-                ProcessChange::Exec => tables.executed(event.process, event.time),
-                ProcessChange::Exit => {} // late samples may follow
             }
         }
     }
@@ -362,9 +329,6 @@ impl<'a> Batch<'a> {
     /// What the process ran when it was sampled; asks for the process to be read where that is due.
     fn image_of(&mut self, sample: &RawSample) -> Option<ImageId> {
         let leader_comm = (sample.thread.0 == sample.process.tgid.0).then_some(sample.comm);
-        if sample.user_end == StackEnd::NoMapping || sample.unknown_process {
-            self.processes.expire(sample.process, sample.time);
-        }
         let observed = self.processes.observe(sample.process, sample.time, leader_comm)?;
         if observed.inspect && !self.inspector.request(sample.process) {
             self.processes.refuse(sample.process);

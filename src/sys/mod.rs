@@ -4,4 +4,3 @@
 pub mod descriptor;
 pub mod kernfs;
 pub mod perf_event;
-pub mod shared_array;

@@ -31,6 +31,7 @@ const FLAG_DISABLED: u64 = 1 << 0;
 const FLAG_EXCLUDE_IDLE: u64 = 1 << 7;
 const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 1 << 3;
 const PERF_EVENT_IOC_ENABLE: libc::Ioctl = 0x2400;
+const PERF_EVENT_IOC_PERIOD: libc::Ioctl = 0x4008_2404;
 const PERF_EVENT_IOC_SET_BPF: libc::Ioctl = 0x4004_2408;
 
 /// Opens a software clock that fires on one CPU after each `period` of CPU time, whatever runs there but
@@ -67,6 +68,14 @@ pub fn sample_cpu(cpu: CpuId, period: Duration, program: BorrowedFd<'_>) -> io::
     control(&event, PERF_EVENT_IOC_SET_BPF, program.as_raw_fd())?;
     control(&event, PERF_EVENT_IOC_ENABLE, 0)?;
     Ok(event)
+}
+
+/// Gives a running clock another period, which begins anew.
+pub fn set_period(event: BorrowedFd<'_>, period: Duration) -> io::Result<()> {
+    let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX >> 1);
+    // SAFETY: the kernel reads the number, which lives until the call returns.
+    let result = unsafe { libc::ioctl(event.as_raw_fd(), PERF_EVENT_IOC_PERIOD, &raw const nanos) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn control(event: &OwnedFd, request: libc::Ioctl, argument: i32) -> io::Result<()> {

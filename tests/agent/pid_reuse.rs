@@ -2,7 +2,7 @@
 
 use super::agent::{Agent, selector};
 use super::program::{Program, unique};
-use super::{http, profile::Profile};
+use super::{http, profile::Profile, workload};
 use std::time::{Duration, SystemTime};
 
 /// Other processes of the machine may take the id first.
@@ -45,13 +45,15 @@ fn a_reused_process_id_never_mixes_two_processes() {
 
 /// Starts a program under an id that is free, by telling the kernel which one it gave last.
 fn start_with_id(id: u32, name: &str) -> Option<Program> {
+    // Building takes process ids, so it comes first.
+    let executable = workload::build("deep");
     let begun = SystemTime::now();
     for _ in 0..TRIES {
         if let Err(error) = std::fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string()) {
             eprintln!("skipped: the kernel does not let us choose a process id: {error}");
             return None;
         }
-        let program = Program::start_measured("deep", name, &[]);
+        let program = Program::start_file_measured(&executable, name.as_ref(), &[]);
         if program.id() == id {
             return Some(program);
         }

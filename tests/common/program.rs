@@ -32,8 +32,12 @@ impl Program {
     /// The same with one thread whose samples are to be counted: it runs all the time, whatever else the
     /// machine does, on a CPU that it has for itself.
     pub(crate) fn start_measured(workload: &str, name: impl AsRef<OsStr>, arguments: &[&str]) -> Self {
-        let realtime = ["chrt", "--fifo", "1"];
-        Self::start_by(&realtime, &workload::build(workload), name.as_ref(), arguments)
+        Self::start_file_measured(&workload::build(workload), name.as_ref(), arguments)
+    }
+
+    /// The same with a workload that was built before.
+    pub(crate) fn start_file_measured(executable: &Path, name: &OsStr, arguments: &[&str]) -> Self {
+        Self::start_by(&["chrt", "--fifo", "1"], executable, name, arguments)
     }
 
     /// The same with threads enough to keep every CPU busy, behind everything else that runs.

@@ -32,7 +32,7 @@ impl FrameWord {
     /// A place in the file of an object slot.
     #[inline(always)]
     pub fn object(slot: u32, offset: u64, guessed: bool) -> Self {
-        let slot = (slot as u64 & ((1 << SLOT_BITS) - 1)) << OFFSET_BITS;
+        let slot = (u64::from(slot) & ((1 << SLOT_BITS) - 1)) << OFFSET_BITS;
         let offset = offset & ((1 << OFFSET_BITS) - 1);
         Self((KIND_OBJECT << KIND_SHIFT) | slot | offset | if guessed { GUESSED } else { 0 })
     }

@@ -9,7 +9,6 @@ use parca_agent::http::head::{self, Head};
 use parca_agent::http::route::{QueryParameters, Route};
 use parca_agent::http::selector::Selector;
 use parca_agent::label::LabelSet;
-use parca_agent::object::ObjectId;
 use parca_agent::process::cgroup::CgroupPath;
 use parca_agent::process::comm::Comm;
 use parca_agent::process::mapping::{Backing, parse_maps};
@@ -179,7 +178,7 @@ pub fn request(bytes: &[u8]) {
 
 /// A record of the sample ring.
 pub fn sample(bytes: &[u8]) {
-    if let Some(sample) = RawSample::decode(bytes, &|slot| Some(ObjectId(slot.0))) {
+    if let Some(sample) = RawSample::decode(bytes) {
         assert!((sample.kernel_stack.len() + sample.user_stack.len()) * size_of::<u64>() <= bytes.len());
         assert_eq!(Comm::new(sample.comm.as_bytes()), sample.comm);
     }

@@ -97,7 +97,7 @@ pub(super) struct Tools {
 }
 
 /// With the same instruction set as the agent's own object for newer kernels.
-const FLOOR: Object = Object { name: "floor", cpu: "v3", btf: false };
+const FLOOR: Object = Object { name: "floor", cpu: "v3" };
 
 impl Tools {
     /// Builds what is missing; `agent` is a binary to take instead of building one.

@@ -20,7 +20,7 @@ impl Row {
     /// A row at the low 16 bits of an address.
     #[inline(always)]
     pub fn new(low: u16, rule: RuleId) -> Self {
-        Self(((low as u32) << 16) | rule.0 as u32)
+        Self((u32::from(low) << 16) | u32::from(rule.0))
     }
 
     /// Where in the page it begins.
