@@ -57,7 +57,7 @@ pub(super) fn all(set: Set, results: &Results) -> Vec<Verdict> {
     add("BPF time of a sample / that of the floor", AtMost(1.1), ratio_to_floor(ours, results));
     match set {
         Set::Idle => add("CPU, % of one processor", AtMost(0.1), figure(Figure::CpuPercent)),
-        Set::Busy => add("CPU, % of one processor", AtMost(0.3), figure(Figure::CpuPercent)),
+        Set::Busy | Set::Deep => add("CPU, % of one processor", AtMost(0.3), figure(Figure::CpuPercent)),
         Set::Mix => {}
     }
     add("resident memory, MB", AtMost(30.0), figure(Figure::ResidentMegabytes));
