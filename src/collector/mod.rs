@@ -38,6 +38,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Time between two looks at the rings; a ring that fills sooner wakes the collector.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The same at the end of a window, which is closed when its last samples were read.
+const CUT_POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Samples read in one go, before anything else gets a turn.
 const DRAIN_BUDGET: usize = 4096;
 /// Time between two looks for CPUs that came or went.
@@ -70,6 +72,8 @@ pub struct Collector {
     inspector: Inspector,
     window: RawWindow,
     window_began: Instant,
+    /// When the window ended, while some of its samples are still to be read.
+    window_cut: Option<Instant>,
     full_windows: Sender<FullWindow>,
     closer: Option<thread::JoinHandle<()>>,
     answers: Receiver<Answer>,
@@ -126,6 +130,7 @@ impl Collector {
             inspector: Inspector::start(objects)?,
             window: RawWindow::default(),
             window_began: Instant::now(),
+            window_cut: None,
             full_windows,
             closer: Some(closer),
             answers,
@@ -161,9 +166,7 @@ impl Collector {
                 cpus_checked = Some(Instant::now());
             }
             let more = self.collect();
-            if self.window_began.elapsed() >= self.options.duration {
-                self.close_window();
-            }
+            self.end_window();
             let stop = async {
                 shutdown.as_mut().await;
                 true
@@ -188,8 +191,9 @@ impl Collector {
     /// the kernel says that a ring is filling.
     async fn wait(&self) {
         let left = self.options.duration.saturating_sub(self.window_began.elapsed());
+        let pause = if left.is_zero() { CUT_POLL_INTERVAL } else { POLL_INTERVAL.min(left) };
         let timer = async {
-            Timer::after(POLL_INTERVAL.min(left)).await;
+            Timer::after(pause).await;
         };
         match &self.wakeup {
             Some(ring) => {
@@ -235,18 +239,33 @@ impl Collector {
         }
     }
 
-    /// Hands the window over, and begins the next one.
-    fn close_window(&mut self) {
+    /// Ends the window when it is old enough, and closes it when all of its samples are here.
+    fn end_window(&mut self) {
+        let is_over = self.window_began.elapsed() >= self.options.duration;
+        if self.window_cut.is_none() && is_over && self.sampler.cut() {
+            self.window_cut = Some(Instant::now());
+        }
+        if let Some(end) = self.window_cut
+            && self.sampler.is_whole()
+        {
+            self.close_window(end);
+        }
+    }
+
+    /// Hands the window over, and begins the next one where it ended.
+    fn close_window(&mut self, end: Instant) {
         let raw = std::mem::take(&mut self.window);
-        let duration = self.window_began.elapsed();
-        self.window_began = Instant::now();
+        let duration = end.duration_since(self.window_began);
+        let start = SystemTime::now().checked_sub(self.window_began.elapsed());
+        self.window_began = end;
+        self.window_cut = None;
         let images = self.images_of(&raw);
         self.processes.purge(boot_time());
         let samples = raw.samples();
         let full = FullWindow {
             raw,
             images,
-            start: SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH),
+            start: start.unwrap_or(SystemTime::UNIX_EPOCH),
             duration,
             period: self.options.sampler.period(),
         };
@@ -278,7 +297,7 @@ impl Collector {
         let mut batch = Batch::new(&mut self.processes, &self.inspector, &mut self.window);
         self.sampler.stop(|record| batch.take(record));
         batch.enter(&self.account);
-        self.close_window();
+        self.close_window(Instant::now());
         self.full_windows.close();
         if let Some(closer) = self.closer.take() {
             // A closer that panicked has nothing more to publish.

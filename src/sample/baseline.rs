@@ -91,25 +91,44 @@ impl Baseline {
     }
 
     /// Once a second lets the program fill the other set of maps, and soon after empties the one it has
-    /// filled. With `all`, which wants the timers stopped, empties both.
+    /// filled; never both in one call, so that a cut can be seen to be whole. With `all`, which wants the
+    /// timers stopped, empties both.
     pub(super) fn drain(&mut self, now: BootTime, all: bool, mut receive: impl FnMut(Record)) {
         if all {
             return self.sets.iter_mut().for_each(|set| set.drain(now, &mut receive));
         }
-        if let Some(retired) = self.retired
-            && self.swapped.elapsed() >= SWAP_GRACE
-        {
-            self.retired = None;
-            if let Some(set) = self.sets.get_mut(retired) {
-                set.drain(now, &mut receive);
+        match self.retired {
+            Some(retired) if self.swapped.elapsed() >= SWAP_GRACE => {
+                self.retired = None;
+                if let Some(set) = self.sets.get_mut(retired) {
+                    set.drain(now, &mut receive);
+                }
             }
+            None if self.swapped.elapsed() >= SWAP_INTERVAL => self.swap(),
+            _ => {}
         }
-        // Where the index cannot be written the same set goes on filling: nothing is lost while it has room.
+    }
+
+    /// Separates the samples taken so far from those to come. Returns false while an earlier set of maps is
+    /// not drained, for those samples belong before the cut, too.
+    pub(super) fn cut(&mut self) -> bool {
+        if self.retired.is_some() {
+            return false;
+        }
+        self.swap();
+        true
+    }
+
+    /// Whether all samples before the last cut were handed over.
+    pub(super) fn is_whole(&self) -> bool {
+        self.retired.is_none()
+    }
+
+    /// Lets the program fill the other set. Where the index cannot be written the same set goes on filling:
+    /// nothing is lost while it has room.
+    fn swap(&mut self) {
         let other = 1 - self.filling;
-        if self.retired.is_none()
-            && self.swapped.elapsed() >= SWAP_INTERVAL
-            && self.active.set(0, other as u32, 0).is_ok()
-        {
+        if self.active.set(0, other as u32, 0).is_ok() {
             self.swapped = Instant::now();
             self.retired = Some(self.filling);
             self.filling = other;

@@ -148,6 +148,24 @@ impl Sampler {
         self.read(budget, false, receive)
     }
 
+    /// Separates the samples taken so far from those to come: drains give none of the latter until
+    /// [`Self::is_whole`]. Returns false if it has to be tried again after the next drain. Of an object whose
+    /// ring was just emptied nothing is left to wait for.
+    pub fn cut(&mut self) -> bool {
+        match &mut self.loaded {
+            Loaded::Modern(_) => true,
+            Loaded::Baseline(baseline) => baseline.cut(),
+        }
+    }
+
+    /// Whether all samples before the last cut were handed over.
+    pub fn is_whole(&self) -> bool {
+        match &self.loaded {
+            Loaded::Modern(_) => true,
+            Loaded::Baseline(baseline) => baseline.is_whole(),
+        }
+    }
+
     /// Follows CPUs that came online or left.
     pub fn follow_cpus(&mut self) -> io::Result<Attached> {
         self.clock.follow(self.program.as_fd())
