@@ -2,7 +2,7 @@
 //! that calls others saves it, mostly beside the frame pointer.
 
 use super::rule::{Cfa, ReturnAddress, Rule, SavedFp};
-use super::{ReadMemory, StackEnd};
+use super::{ReadMemory, StackEnd, WORD, load, offset};
 
 /// What is known of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +36,6 @@ const SIGNAL_PC: u64 = SIGNAL_X0 + 32 * WORD;
 
 /// Length of an instruction.
 const INSTRUCTION: u64 = 4;
-
-const WORD: u64 = 8;
 
 impl Registers {
     /// The address to look up: inside the call, for a call may be the last instruction of its function.
@@ -118,18 +116,6 @@ impl Registers {
         self.is_return = false;
         Ok(())
     }
-}
-
-#[inline(always)]
-fn offset(address: u64, words: i64) -> u64 {
-    address.wrapping_add_signed(words * WORD as i64)
-}
-
-/// The CFA that a word of the stack holds.
-#[inline(always)]
-fn load(address: u64, rule: Rule, memory: &mut impl ReadMemory) -> Result<u64, StackEnd> {
-    let base = memory.word(address).ok_or(StackEnd::UnreadableStack)?;
-    Ok(offset(base, i64::from(rule.extra as i16)))
 }
 
 #[cfg(test)]

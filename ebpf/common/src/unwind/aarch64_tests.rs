@@ -1,15 +1,7 @@
 use super::{Registers, SIGNAL_FP, SIGNAL_LR, SIGNAL_PC, SIGNAL_SP};
+use crate::unwind::StackEnd;
 use crate::unwind::rule::{Cfa, ReturnAddress, Rule, SavedFp};
-use crate::unwind::{ReadMemory, StackEnd};
-
-/// A stack: words from an address on.
-struct Stack(u64, Vec<u64>);
-
-impl ReadMemory for Stack {
-    fn word(&mut self, address: u64) -> Option<u64> {
-        self.1.get(usize::try_from(address.checked_sub(self.0)? / 8).ok()?).copied()
-    }
-}
+use crate::unwind::tests::Stack;
 
 const SP: u64 = 0x7fff_0000;
 

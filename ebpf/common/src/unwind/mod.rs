@@ -11,10 +11,27 @@ pub mod aarch64;
 pub mod rule;
 pub mod x86_64;
 
+use rule::Rule;
+
 /// Memory of the process whose stack is being walked.
 pub trait ReadMemory {
     /// The 64-bit word at an address; `None` where it cannot be read.
     fn word(&mut self, address: u64) -> Option<u64>;
+}
+
+/// Bytes of a word, in which rules count.
+const WORD: u64 = 8;
+
+#[inline(always)]
+fn offset(address: u64, words: i64) -> u64 {
+    address.wrapping_add_signed(words * WORD as i64)
+}
+
+/// The CFA that a word of the stack holds.
+#[inline(always)]
+fn load(address: u64, rule: Rule, memory: &mut impl ReadMemory) -> Result<u64, StackEnd> {
+    let base = memory.word(address).ok_or(StackEnd::UnreadableStack)?;
+    Ok(offset(base, i64::from(rule.extra as i16)))
 }
 
 /// Why a stack has no more frames. Every user stack ends with exactly one of these.
@@ -103,12 +120,23 @@ impl TryFrom<u8> for StackEnd {
     }
 }
 
-#[cfg(all(test, feature = "user"))]
+#[cfg(test)]
 mod tests {
-    use super::StackEnd;
+    use super::ReadMemory;
 
+    /// A stack: words from an address on.
+    pub(super) struct Stack(pub(super) u64, pub(super) Vec<u64>);
+
+    impl ReadMemory for Stack {
+        fn word(&mut self, address: u64) -> Option<u64> {
+            self.1.get(usize::try_from(address.checked_sub(self.0)? / 8).ok()?).copied()
+        }
+    }
+
+    #[cfg(feature = "user")]
     #[test]
     fn all_lists_every_reason_in_order() {
+        use super::StackEnd;
         for (number, end) in StackEnd::ALL.iter().enumerate() {
             assert_eq!(*end as usize, number);
             assert_eq!(StackEnd::try_from(number as u8), Ok(*end));

@@ -2,7 +2,7 @@
 //! address, and the caller's stack pointer, the CFA, is the address above that.
 
 use super::rule::{Cfa, ReturnAddress, Rule, SavedFp};
-use super::{ReadMemory, StackEnd};
+use super::{ReadMemory, StackEnd, WORD, load, offset};
 
 /// General registers, by their DWARF numbers: rax 0, rdx 1, rcx 2, rbx 3, rsi 4, rdi 5, rbp 6, rsp 7, r8
 /// to r15.
@@ -36,8 +36,6 @@ const SIGNAL_RIP: u64 = 168;
 
 /// A stub of the procedure linkage table is this long, a power of two.
 const PLT_STUB_BYTES: u64 = 16;
-
-const WORD: u64 = 8;
 
 impl Registers {
     /// The address to look up: inside the call, for a call may be the last instruction of its function.
@@ -128,18 +126,6 @@ impl Registers {
         let index = usize::from(number) & (GENERAL_REGISTERS - 1);
         Ok(self.general[index])
     }
-}
-
-#[inline(always)]
-fn offset(address: u64, words: i64) -> u64 {
-    address.wrapping_add_signed(words * WORD as i64)
-}
-
-/// The CFA that a word of the stack holds.
-#[inline(always)]
-fn load(address: u64, rule: Rule, memory: &mut impl ReadMemory) -> Result<u64, StackEnd> {
-    let base = memory.word(address).ok_or(StackEnd::UnreadableStack)?;
-    Ok(offset(base, i64::from(rule.extra as i16)))
 }
 
 #[cfg(test)]
