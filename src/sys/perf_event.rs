@@ -41,7 +41,7 @@ pub fn sample_cpu(cpu: CpuId, period: Duration, program: BorrowedFd<'_>) -> io::
         kind: PERF_TYPE_SOFTWARE,
         size: size_of::<Attributes>() as u32,
         config: PERF_COUNT_SW_CPU_CLOCK,
-        sample_period: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX >> 1),
+        sample_period: nanos(period),
         sample_type: 0,
         read_format: 0,
         flags: FLAG_DISABLED | FLAG_EXCLUDE_IDLE,
@@ -72,10 +72,15 @@ pub fn sample_cpu(cpu: CpuId, period: Duration, program: BorrowedFd<'_>) -> io::
 
 /// Gives a running clock another period, which begins anew.
 pub fn set_period(event: BorrowedFd<'_>, period: Duration) -> io::Result<()> {
-    let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX >> 1);
+    let nanos = nanos(period);
     // SAFETY: the kernel reads the number, which lives until the call returns.
     let result = unsafe { libc::ioctl(event.as_raw_fd(), PERF_EVENT_IOC_PERIOD, &raw const nanos) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A period as the kernel takes it, which has no use for its highest bit.
+fn nanos(period: Duration) -> u64 {
+    u64::try_from(period.as_nanos()).unwrap_or(u64::MAX >> 1)
 }
 
 fn control(event: &OwnedFd, request: libc::Ioctl, argument: i32) -> io::Result<()> {

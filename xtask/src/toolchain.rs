@@ -16,8 +16,8 @@ pub(crate) const BPF_TARGET: &str = "bpfel-unknown-none";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
-/// rustup's toolchain for BPF programs: a nightly, for it builds `core` itself, of the day before its LLVM
-/// became newer than the linker's, which reads no bitcode of a newer one.
+/// rustup's toolchain for BPF programs: a nightly, for it builds `core` itself, of one day, for the linker reads
+/// no bitcode of an LLVM newer than its own. Both have LLVM 22.
 pub(crate) const NIGHTLY: &str = "nightly-2026-05-15";
 
 /// The places where programs and toolchains are looked for.
