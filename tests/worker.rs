@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use support::fuse::Fuse;
@@ -304,8 +304,24 @@ fn a_job_during_which_the_worker_dies_is_blamed_and_the_rest_goes_on() {
     assert_eq!(supervisor.metrics().restarts(Restart::Died), 1);
 }
 
+/// Runs an ignored test of this file in a process of its own, whose output is piped here.
+fn run_alone(test: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+// A worker that another test starts meanwhile would have the file too, and wait for its file system.
 #[test]
 fn a_file_system_that_never_answers_holds_up_one_job_only() {
+    assert!(run_alone("silent_file_system").wait().unwrap().success());
+}
+
+#[test]
+#[ignore = "a_file_system_that_never_answers_holds_up_one_job_only runs this in a process of its own"]
+fn silent_file_system() {
     let Some(fuse) = Fuse::mount(fs::read("/bin/true").unwrap()) else {
         eprintln!("this kernel has no FUSE: nothing to wait for");
         return;
@@ -471,11 +487,7 @@ fn agent_with_a_busy_worker() {
 
 #[test]
 fn the_worker_dies_with_the_agent() {
-    let mut agent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "agent_with_a_busy_worker", "--ignored", "--nocapture"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut agent = run_alone("agent_with_a_busy_worker");
     let lines = BufReader::new(agent.stdout.take().unwrap()).lines();
     let worker =
         lines.map(Result::unwrap).find_map(|line| line.strip_prefix("worker ")?.parse().ok()).unwrap();

@@ -1,10 +1,10 @@
-//! Jobs that wait for the worker.
+//! Work that waits for a thread.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A bounded queue between many threads and one, which can be closed.
+/// A bounded queue between threads, which can be closed.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     capacity: usize,
@@ -63,6 +63,10 @@ impl<T> Queue<T> {
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -202,7 +202,7 @@ impl Keeper {
             current: None,
             pace: Pace::new(Instant::now()),
             stuck: Vec::new(),
-            closer: Closer::default(),
+            closer: Closer::new(),
             next_id: 0,
         }
     }
@@ -249,6 +249,9 @@ impl Keeper {
         if self.stuck.len() >= MAX_STUCK {
             return Err(Unidentified::NoWorker);
         }
+        // Until it runs its program, a child has all of the agent's descriptors, and to close its own is the
+        // same request to a file system that may not answer.
+        self.closer.settle();
         let process = WorkerProcess::spawn(&self.options.program).map_err(|error| {
             log::warn!("cannot start the worker program={:?} error={error:?}", self.options.program);
             Unidentified::NoWorker
