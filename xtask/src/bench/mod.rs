@@ -95,9 +95,14 @@ fn measure_set(set: Set, job: &Bench, tools: &Tools, workloads: &Builder) -> Res
     for round in 0..job.rounds.max(1) {
         for contender in Contender::in_order(round) {
             eprintln!("+ {}, round {}: {}", set.name(), round + 1, contender.name());
-            let figures = measure(contender, tools, Duration::from_secs(job.seconds))
-                .with_context(|| format!("cannot measure {}", contender.name()))?;
-            measured.entry(contender).or_default().push(figures);
+            match measure(contender, tools, Duration::from_secs(job.seconds)) {
+                Ok(figures) => measured.entry(contender).or_default().push(figures),
+                // The others' figures are worth having without one of another tool.
+                Err(error) if contender != Contender::Ours => {
+                    eprintln!("without {} in this round: {error:#}", contender.name());
+                }
+                Err(error) => return Err(error).context("cannot measure the agent"),
+            }
         }
     }
     Ok(measured.into_iter().map(|(contender, figures)| (contender, figure::medians(&figures))).collect())

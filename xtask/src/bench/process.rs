@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
+use nix::time::ClockId;
+use nix::unistd::Pid;
+
 use super::host;
 
 /// A process tree's use of the machine.
@@ -53,42 +56,27 @@ fn children(id: u32) -> Vec<u32> {
 }
 
 fn usage_of(id: u32) -> Option<Usage> {
-    let stat = stat(id)?;
+    let children = cpu_of_children(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)?;
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    // The ticks know of threads that ended, the nanoseconds tell more of a process that hardly runs.
-    let cpu = stat.own.max(scheduled(id)) + stat.children;
+    let cpu = cpu_of(id)? + children;
     Some(Usage { cpu, peak_bytes: bytes(&status, "VmHWM:")?, resident_bytes: bytes(&status, "VmRSS:")? })
 }
 
-/// What `/proc/PID/stat` says.
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    own: Duration,
-    /// Of children that ended and were waited for.
-    children: Duration,
+/// Time that all threads of a process have run, also those that ended: nanoseconds, where `/proc` has only
+/// hundredths of a second.
+fn cpu_of(id: u32) -> Option<Duration> {
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(i32::try_from(id).ok()?)).ok()?;
+    Some(clock.now().ok()?.into())
 }
 
-fn stat(id: u32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
-}
-
-fn parse_stat(text: &str) -> Option<Stat> {
+/// From the text of `/proc/PID/stat`: time of children that ended and were waited for.
+fn cpu_of_children(text: &str) -> Option<Duration> {
     // The name before may hold anything, spaces and parentheses too.
     let (_, rest) = text.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
     // Numbered from 3, as in proc_pid_stat(5).
     let field = |number: usize| fields.get(number - 3)?.trim().parse::<u64>().ok();
-    Some(Stat { own: host::ticks(field(14)? + field(15)?), children: host::ticks(field(16)? + field(17)?) })
-}
-
-/// Time that the threads of now have run, in nanoseconds by the scheduler.
-fn scheduled(id: u32) -> Duration {
-    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
-    let nanos = threads.filter_map(|thread| {
-        let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanos.sum())
+    Some(host::ticks(field(16)? + field(17)?))
 }
 
 /// A line of `/proc/PID/status` in kB.
@@ -105,9 +93,8 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let text = "7 (a) b (c) S 3 7 7 0 -1 4194304 1 2 3 4 100 50 20 10 20 0 1 0 5 6 7\n";
-        let expected = Stat { own: Duration::from_millis(1500), children: Duration::from_millis(300) };
-        assert_eq!(parse_stat(text), Some(expected));
-        assert_eq!(parse_stat("7 (a"), None);
+        assert_eq!(cpu_of_children(text), Some(Duration::from_millis(300)));
+        assert_eq!(cpu_of_children("7 (a"), None);
     }
 
     #[test]
