@@ -8,10 +8,14 @@ mod maps;
 mod panic;
 #[path = "modern/process.rs"]
 mod process;
+#[path = "modern/registers.rs"]
+mod registers;
 #[path = "modern/sample.rs"]
 mod sample;
 #[path = "modern/task.rs"]
 mod task;
+#[path = "modern/wakeup.rs"]
+mod wakeup;
 
 use aya_ebpf::macros::{perf_event, raw_tracepoint};
 use aya_ebpf::programs::{PerfEventContext, RawTracePointContext};

@@ -33,10 +33,14 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Time between two looks at the rings; a ring that fills sooner wakes the collector.
+/// Time between two looks at the rings while nothing new is met. The kernel wakes the collector for a ring
+/// that fills sooner, and for a process that it has not met.
+const QUIET_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while new processes are met, and where the kernel cannot wake the collector.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// The same at the end of a window, which is closed when its last samples were read.
 const CUT_POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -67,7 +71,9 @@ pub struct CollectorOptions {
 pub struct Collector {
     options: CollectorOptions,
     sampler: Sampler,
-    wakeup: Option<Async<OwnedFd>>,
+    wakeups: Vec<Async<OwnedFd>>,
+    /// The last look at the rings asked for a process to be read.
+    met_process: bool,
     processes: ProcessTable,
     inspector: Inspector,
     window: RawWindow,
@@ -114,10 +120,11 @@ impl Collector {
         };
         let closer =
             thread::Builder::new().name("close-window".into()).spawn(move || closer.run(&to_close))?;
-        let wakeup = sampler
-            .wakeup()
+        let wakeups = sampler
+            .wakeups()
+            .into_iter()
             .map(|fd| fd.try_clone_to_owned().and_then(Async::new_nonblocking))
-            .transpose()?;
+            .collect::<io::Result<_>>()?;
         let refresh = match sampler.object() {
             ObjectKind::Modern => REFRESH_WITH_EVENTS,
             ObjectKind::Baseline => REFRESH_WITHOUT_EVENTS,
@@ -125,7 +132,8 @@ impl Collector {
         Ok(Self {
             options,
             sampler,
-            wakeup,
+            wakeups,
+            met_process: false,
             processes: ProcessTable::new(refresh),
             inspector: Inspector::start(objects)?,
             window: RawWindow::default(),
@@ -188,24 +196,20 @@ impl Collector {
     }
 
     /// Waits until the rings should be read: after the poll interval, at the end of the window, or when
-    /// the kernel says that a ring is filling.
+    /// the kernel says so.
     async fn wait(&self) {
         let left = self.options.duration.saturating_sub(self.window_began.elapsed());
-        let pause = if left.is_zero() { CUT_POLL_INTERVAL } else { POLL_INTERVAL.min(left) };
+        let poll = if self.met_process || self.wakeups.is_empty() { POLL_INTERVAL } else { QUIET_INTERVAL };
         let timer = async {
-            Timer::after(pause).await;
+            Timer::after(if left.is_zero() { CUT_POLL_INTERVAL } else { poll.min(left) }).await;
         };
-        match &self.wakeup {
-            Some(ring) => {
-                let urgent = async {
-                    if ring.readable().await.is_err() {
-                        future::pending::<()>().await;
-                    }
-                };
-                timer.or(urgent).await;
-            }
-            None => timer.await,
-        }
+        let urgent = future::poll_fn(|context| {
+            // Each ring has to be asked, for that is how it comes to wake this task.
+            let ready =
+                self.wakeups.iter().filter(|ring| matches!(ring.poll_readable(context), Poll::Ready(Ok(()))));
+            if ready.count() > 0 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        timer.or(urgent).await;
     }
 
     /// Reads what the kernel sent. Returns whether there may be more.
@@ -214,6 +218,7 @@ impl Collector {
         let mut batch = Batch::new(&mut self.processes, &self.inspector, &mut self.window);
         let emptied = self.sampler.drain(DRAIN_BUDGET, |record| batch.take(record));
         batch.enter(&self.account);
+        self.met_process = batch.met_process;
         self.gauges.processes.set(self.processes.len() as u64);
         self.gauges.processes_untracked.set(self.processes.untracked());
         !emptied
@@ -313,11 +318,13 @@ struct Batch<'a> {
     window: &'a mut RawWindow,
     /// What is to be entered in the books.
     received: Received,
+    /// A process is to be read.
+    met_process: bool,
 }
 
 impl<'a> Batch<'a> {
     fn new(processes: &'a mut ProcessTable, inspector: &'a Inspector, window: &'a mut RawWindow) -> Self {
-        Self { processes, inspector, window, received: Received::default() }
+        Self { processes, inspector, window, received: Received::default(), met_process: false }
     }
 
     fn take(&mut self, record: Record) {
@@ -349,6 +356,7 @@ impl<'a> Batch<'a> {
     fn image_of(&mut self, sample: &RawSample) -> Option<ImageId> {
         let leader_comm = (sample.thread.0 == sample.process.tgid.0).then_some(sample.comm);
         let observed = self.processes.observe(sample.process, sample.time, leader_comm)?;
+        self.met_process |= observed.inspect;
         if observed.inspect && !self.inspector.request(sample.process) {
             self.processes.refuse(sample.process);
         }

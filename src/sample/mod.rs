@@ -135,11 +135,11 @@ impl Sampler {
         self.counters.clone()
     }
 
-    /// A descriptor that is readable when records should be read at once, where the object has one.
-    pub fn wakeup(&self) -> Option<BorrowedFd<'_>> {
+    /// Descriptors that turn readable when records should be read at once, where the object has any.
+    pub fn wakeups(&self) -> Vec<BorrowedFd<'_>> {
         match &self.loaded {
-            Loaded::Modern(modern) => Some(modern.wakeup()),
-            Loaded::Baseline(_) => None,
+            Loaded::Modern(modern) => modern.wakeups().into(),
+            Loaded::Baseline(_) => Vec::new(),
         }
     }
 

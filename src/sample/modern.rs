@@ -59,9 +59,9 @@ impl Modern {
         &self.bpf
     }
 
-    /// Readable as soon as the sample ring is a quarter full.
-    pub(super) fn wakeup(&self) -> BorrowedFd<'_> {
-        self.samples.as_fd()
+    /// Both rings. The kernel announces one that is a quarter full, and a process it has not met.
+    pub(super) fn wakeups(&self) -> [BorrowedFd<'_>; 2] {
+        [self.samples.as_fd(), self.events.as_fd()]
     }
 
     /// Reads process events, and then at most `budget` samples: a sample's process is known before it.

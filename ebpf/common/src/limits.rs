@@ -19,5 +19,12 @@ pub const SAMPLE_RING_BYTES_MIN: u32 = 512 * 1024;
 /// See [`SAMPLE_RING_BYTES_MIN`].
 pub const SAMPLE_RING_BYTES_MAX: u32 = 8 * 1024 * 1024;
 
+/// Processes whose first sample wakes the agent once. Two whose ids are this far apart share a place, and
+/// can wake it again and again, at the pace of [`WAKEUP_INTERVAL_NANOS`].
+pub const MET_PROCESSES: u32 = 4096;
+
+/// Least time between two wake-ups that one CPU causes because of a new process, nanoseconds.
+pub const WAKEUP_INTERVAL_NANOS: u64 = 200_000_000;
+
 /// Smallest number of entries of the count and stack maps of `baseline`, a power of two.
 pub const BASELINE_ENTRIES_MIN: u32 = 2048;

@@ -1,9 +1,11 @@
 //! Every map of this object, and why it has its size.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
 use parca_agent_common::counter::Counter;
-use parca_agent_common::limits::{MAX_STACK_FRAMES, PROCESS_EVENT_RING_BYTES, SAMPLE_RING_BYTES_MIN};
+use parca_agent_common::limits::{
+    MAX_STACK_FRAMES, MET_PROCESSES, PROCESS_EVENT_RING_BYTES, SAMPLE_RING_BYTES_MIN,
+};
 use parca_agent_common::record::SampleHeader;
 use parca_agent_common::settings::Settings;
 
@@ -18,6 +20,14 @@ pub static PROCESS_EVENTS: RingBuf = RingBuf::with_byte_size(PROCESS_EVENT_RING_
 /// One slot for each [`Counter`].
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);
+
+/// Starts of the processes that the agent was woken for, each at its process id, modulo the size.
+#[map]
+pub static PROCESSES_MET: Array<u64> = Array::with_max_entries(MET_PROCESSES, 0);
+
+/// When this CPU last woke the agent for a process: `CLOCK_BOOTTIME`, nanoseconds.
+#[map]
+pub static LAST_WAKEUP: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where a sample is put together; it is too large for the 512 bytes of a BPF stack. One a CPU is
 /// enough, for a timer interrupt does not interrupt itself.

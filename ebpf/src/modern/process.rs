@@ -2,7 +2,7 @@
 
 use crate::maps::{PROCESS_EVENTS, count, settings};
 use crate::task::Task;
-use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use crate::wakeup;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::programs::RawTracePointContext;
@@ -65,8 +65,7 @@ fn send_current(kind: ProcessEventKind, tgid: u32) {
 
 #[inline(always)]
 fn send(event: &ProcessEvent) {
-    // The agent reads events before samples each time, so an event needs no wake-up of its own.
-    if PROCESS_EVENTS.output::<ProcessEvent>(event, u64::from(BPF_RB_NO_WAKEUP)).is_err() {
+    if PROCESS_EVENTS.output::<ProcessEvent>(event, wakeup::for_event()).is_err() {
         count(Counter::EventRingFull);
     }
 }

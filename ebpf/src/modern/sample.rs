@@ -1,9 +1,11 @@
 //! One sample: who runs, and both of its stacks.
 
 use crate::maps::{SAMPLES, SCRATCH, STACK_SLOTS, SampleRecord, count, settings};
+use crate::registers::is_user_mode;
 use crate::task::Task;
+use crate::wakeup;
 use aya_ebpf::EbpfContext;
-use aya_ebpf::bindings::{BPF_F_USER_STACK, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::BPF_F_USER_STACK;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_stack, bpf_ktime_get_boot_ns,
@@ -30,58 +32,22 @@ pub fn take(context: &PerfEventContext) {
     let Some(record) = SCRATCH.get_ptr_mut(0) else { return };
     // SAFETY: the record is this CPU's own, and nothing interrupts this program to use it too.
     let record = unsafe { &mut *record };
-    let stacks = read_stacks(context, record);
-    write_header(context, &mut record.header, &stacks);
-    send(record, size_of::<SampleHeader>() + stacks.kernel_bytes + stacks.user_bytes);
+    write_header(context, &mut record.header);
+    let bytes = read_stacks(context, record);
+    send(record, size_of::<SampleHeader>() + bytes);
 }
 
-/// How much of the record's frames is in use, and what went wrong.
-struct Stacks {
-    kernel_bytes: usize,
-    user_bytes: usize,
-    flags: u32,
-}
-
-/// Reads the kernel stack to the start of the frames, and the user stack behind it.
+/// All of the header but what the stacks tell.
 #[inline(always)]
-fn read_stacks(context: &PerfEventContext, record: &mut SampleRecord) -> Stacks {
-    let frames = record.frames.as_mut_ptr().cast::<u8>();
-    let mut flags = 0;
-    let mut read = |offset: usize, kind: u64, counter: Counter, failed: u32| {
-        // SAFETY: behind a masked offset there is room for another whole stack.
-        let bytes = unsafe {
-            bpf_get_stack(context.as_ptr(), frames.add(offset).cast(), MAX_STACK_BYTES as u32, kind)
-        };
-        if bytes < 0 {
-            count(counter);
-            flags |= failed;
-            return 0;
-        }
-        // Without black_box the compiler drops the mask, for it knows the bound; the verifier does not.
-        black_box(bytes as usize) & STACK_MASK
-    };
-    let kernel_bytes = read(0, 0, Counter::KernelStackFailed, FLAG_KERNEL_STACK_FAILED);
-    let user = u64::from(BPF_F_USER_STACK);
-    let user_bytes = read(kernel_bytes, user, Counter::UserStackFailed, FLAG_USER_STACK_FAILED);
-    Stacks { kernel_bytes, user_bytes, flags }
-}
-
-#[inline(always)]
-fn write_header(context: &PerfEventContext, header: &mut SampleHeader, stacks: &Stacks) {
+fn write_header(context: &PerfEventContext, header: &mut SampleHeader) {
     let settings = settings();
     let task = Task::current();
-    let mut flags = stacks.flags;
-    if task.is_kernel_thread(settings.task_flags) {
-        flags |= FLAG_KERNEL_THREAD;
-    }
     let leader =
         if context.pid() == context.tgid() { task } else { task.group_leader(settings.task_group_leader) };
     header.process_start = leader.start_boot_time(settings.task_start_boot_time);
     header.tgid = context.tgid();
     header.tid = context.pid();
-    header.flags = flags;
-    header.kernel_frames = (stacks.kernel_bytes / size_of::<u64>()) as u16;
-    header.user_frames = (stacks.user_bytes / size_of::<u64>()) as u16;
+    header.flags = if task.is_kernel_thread(settings.task_flags) { FLAG_KERNEL_THREAD } else { 0 };
     header.reserved = 0;
     // SAFETY: the helpers take no pointer but that of the array, with its length.
     unsafe {
@@ -92,15 +58,49 @@ fn write_header(context: &PerfEventContext, header: &mut SampleHeader, stacks: &
     }
 }
 
-/// Sends the first `length` bytes of the record. The agent reads the ring in its own time; it is woken
-/// only when a quarter of the ring is full, for a wake-up costs more than the sample.
+/// Reads the kernel stack to the start of the frames, and the user stack behind it; returns the bytes of
+/// both. To ask for a stack that is not there would clear a kilobyte for nothing.
+#[inline(always)]
+fn read_stacks(context: &PerfEventContext, record: &mut SampleRecord) -> usize {
+    let frames = record.frames.as_mut_ptr().cast::<u8>();
+    let header = &mut record.header;
+    let has_user_stack = header.flags & FLAG_KERNEL_THREAD == 0;
+    let mut read = |offset: usize, kind: u64, counter: Counter, failed: u32| {
+        // SAFETY: behind a masked offset there is room for another whole stack.
+        let bytes = unsafe {
+            bpf_get_stack(context.as_ptr(), frames.add(offset).cast(), MAX_STACK_BYTES as u32, kind)
+        };
+        if bytes < 0 {
+            count(counter);
+            header.flags |= failed;
+            return 0;
+        }
+        // Without black_box the compiler drops the mask, for it knows the bound; the verifier does not.
+        black_box(bytes as usize) & STACK_MASK
+    };
+    let kernel_bytes = if is_user_mode(context) {
+        0
+    } else {
+        read(0, 0, Counter::KernelStackFailed, FLAG_KERNEL_STACK_FAILED)
+    };
+    let user_bytes = if has_user_stack {
+        let user = u64::from(BPF_F_USER_STACK);
+        read(kernel_bytes, user, Counter::UserStackFailed, FLAG_USER_STACK_FAILED)
+    } else {
+        0
+    };
+    header.kernel_frames = (kernel_bytes / size_of::<u64>()) as u16;
+    header.user_frames = (user_bytes / size_of::<u64>()) as u16;
+    kernel_bytes + user_bytes
+}
+
+/// Sends the first `length` bytes of the record. The agent reads the ring in its own time.
 #[inline(always)]
 fn send(record: &SampleRecord, length: usize) {
-    let urgent = SAMPLES.query(u64::from(BPF_RB_AVAIL_DATA)) > u64::from(settings().wakeup_bytes);
-    let wakeup = if urgent { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+    let wakeup = wakeup::for_sample(&record.header);
     // SAFETY: the masks of both stacks keep the length within the record.
     let bytes = unsafe { slice::from_raw_parts((&raw const *record).cast::<u8>(), length) };
-    if SAMPLES.output::<[u8]>(bytes, u64::from(wakeup)).is_err() {
+    if SAMPLES.output::<[u8]>(bytes, wakeup).is_err() {
         count(Counter::SampleRingFull);
     }
 }

@@ -1,0 +1,47 @@
+//! When the agent is woken. A wake-up costs more than a sample, so most samples wait for its next look.
+
+use crate::maps::{LAST_WAKEUP, PROCESS_EVENTS, PROCESSES_MET, SAMPLES, settings};
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use parca_agent_common::limits::{MET_PROCESSES, PROCESS_EVENT_RING_BYTES, WAKEUP_INTERVAL_NANOS};
+use parca_agent_common::record::{FLAG_KERNEL_THREAD, SampleHeader};
+
+/// The flag with which a sample goes into its ring: it wakes the agent if a quarter of the ring is full,
+/// or if it is of a process that the agent should read before it may be gone.
+#[inline(always)]
+pub fn for_sample(header: &SampleHeader) -> u64 {
+    let is_filling = SAMPLES.query(u64::from(BPF_RB_AVAIL_DATA)) > u64::from(settings().wakeup_bytes);
+    flag(is_filling || is_news(header))
+}
+
+/// The flag for an event: the agent reads events before samples each time, so only a ring that fills is
+/// a reason to wake it.
+#[inline(always)]
+pub fn for_event() -> u64 {
+    flag(PROCESS_EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) > u64::from(PROCESS_EVENT_RING_BYTES / 4))
+}
+
+#[inline(always)]
+fn flag(urgent: bool) -> u64 {
+    u64::from(if urgent { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
+}
+
+/// Whether the process was not met lately. Each CPU wakes the agent for such only now and then: a process
+/// that comes too soon after another is still news at its next sample.
+#[inline(always)]
+fn is_news(header: &SampleHeader) -> bool {
+    if header.flags & FLAG_KERNEL_THREAD != 0 {
+        return false;
+    }
+    let Some(met) = PROCESSES_MET.get_ptr_mut(header.tgid % MET_PROCESSES) else { return false };
+    let Some(last_wakeup) = LAST_WAKEUP.get_ptr_mut(0) else { return false };
+    // SAFETY: neither pointer is null. CPUs that write to one slot at a time cost a wake-up at worst.
+    unsafe {
+        if *met == header.process_start || header.boot_time.wrapping_sub(*last_wakeup) < WAKEUP_INTERVAL_NANOS
+        {
+            return false;
+        }
+        *met = header.process_start;
+        *last_wakeup = header.boot_time;
+    }
+    true
+}
