@@ -45,7 +45,7 @@ const MODERN_FLOOR: Floor = Floor {
     work: 1_000_000,
     programs: &["perf_event", "raw_tp"],
     helpers: None,
-    maps: &[map::PER_CPU_ARRAY, map::RING_BUFFER],
+    maps: &[map::ARRAY, map::PER_CPU_ARRAY, map::RING_BUFFER],
 };
 
 /// The violations of an object, one a line.
