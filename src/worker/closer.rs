@@ -82,6 +82,8 @@ impl Closer {
 
 impl Drop for Closer {
     fn drop(&mut self) {
+        self.settle();
+        // What no thread took would be closed here.
         for file in self.files.close() {
             let _ = file.into_raw_fd();
         }
