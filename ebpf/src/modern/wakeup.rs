@@ -33,15 +33,18 @@ fn is_news(header: &SampleHeader) -> bool {
         return false;
     }
     let Some(met) = PROCESSES_MET.get_ptr_mut(header.tgid % MET_PROCESSES) else { return false };
-    let Some(last_wakeup) = LAST_WAKEUP.get_ptr_mut(0) else { return false };
-    // SAFETY: neither pointer is null. CPUs that write to one slot at a time cost a wake-up at worst.
-    unsafe {
-        if *met == header.process_start || header.boot_time.wrapping_sub(*last_wakeup) < WAKEUP_INTERVAL_NANOS
-        {
-            return false;
-        }
-        *met = header.process_start;
-        *last_wakeup = header.boot_time;
+    // SAFETY: the pointer is not null. CPUs that write to one slot at a time cost a wake-up at worst.
+    let met = unsafe { &mut *met };
+    if *met == header.process_start {
+        return false;
     }
+    let Some(last_wakeup) = LAST_WAKEUP.get_ptr_mut(0) else { return false };
+    // SAFETY: the slot belongs to this CPU, and nothing interrupts this program to use it too.
+    let last_wakeup = unsafe { &mut *last_wakeup };
+    if header.boot_time.wrapping_sub(*last_wakeup) < WAKEUP_INTERVAL_NANOS {
+        return false;
+    }
+    *met = header.process_start;
+    *last_wakeup = header.boot_time;
     true
 }
