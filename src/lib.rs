@@ -39,6 +39,7 @@
 //! | a stack looks cut | `ebpf/src/modern/sample.rs`, `profile/resolve.rs` |
 //! | wrong mapping or address | `process/mapping.rs`, `object/mod.rs`, `pprof/mod.rs` |
 //! | sample under the wrong process | `process/table.rs` |
+//! | a process is met too late, or wakes the agent too often | `ebpf/src/modern/wakeup.rs`, `collector/mod.rs` |
 //! | a sample is missing | `collector/account.rs`, the metrics `parca_agent_samples_*` |
 //! | wrong target or label | `discovery/host.rs` |
 //! | too much memory | `ebpf/common/src/limits.rs`, and the constants at the head of each table |
