@@ -22,7 +22,7 @@ fn a_second_agent_does_not_disturb_the_first() {
     let second = refused(&[&format!("--http-address={}", agent.address)]);
     assert_eq!(second.code, Some(1), "{}", second.error);
     assert_eq!(objects.left(), objects);
-    agent.profile("{}");
+    agent.next_window();
     agent.stop();
 }
 
@@ -51,7 +51,7 @@ fn what_others_planted_in_the_temporary_directory_is_left_alone() {
     std::os::unix::fs::chown(&planted[2], Some(65534), Some(65534)).unwrap();
 
     let agent = Agent::start(&["--profiling-duration=1s", "--temp-dir", shared.path().to_str().unwrap()]);
-    agent.profile("{}");
+    agent.next_window();
     let own: Vec<_> = std::fs::read_dir(shared.path())
         .unwrap()
         .map(|entry| entry.unwrap().path())

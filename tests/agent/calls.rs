@@ -115,8 +115,8 @@ fn every_reader_opens_the_profile_of_the_whole_host() {
     let agent = Agent::start(&["--profiling-duration=1s"]);
     let _threads = Program::start("threads", unique("thr"), &["30", "3"]);
     let _deep = Program::start("deep", unique("deep"), &[]);
-    agent.profile("{}");
-    let profile = agent.profile("{}");
+    agent.next_window();
+    let profile = agent.next_window();
     let of_spinners = |sample: &&parca_agent::pprof::proto::Sample| {
         profile.label(sample, "thread_name").is_some_and(|name| name.starts_with("spinner-"))
     };

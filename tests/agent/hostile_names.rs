@@ -14,8 +14,8 @@ fn hostile_names_are_shown_as_text_everywhere() {
     let by_name = kinds.map(|kind| Program::start("hostile", "hostile", &["60", kind]));
     let path = bytes(b"with space\n\xff\xfe/a b\n\xc3\x28<i>");
     let by_path = Program::start("chain", path, &[]);
-    agent.profile("{}");
-    agent.profile("{}");
+    agent.next_window();
+    agent.next_window();
 
     let listed = agent.targets();
     for program in by_name.iter().chain([&by_path]) {

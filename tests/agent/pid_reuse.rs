@@ -13,7 +13,7 @@ fn a_reused_process_id_never_mixes_two_processes() {
     let agent = Agent::start(&["--profiling-duration=4s"]);
     let (first_name, second_name) = (unique("first"), unique("second"));
     // As much of a window as there can be.
-    agent.profile("{}");
+    agent.next_window();
     let mut first = Program::start_measured("chain", &first_name, &[]);
     let (id, path) = (first.id(), first.path.clone());
     std::thread::sleep(Duration::from_millis(800));
