@@ -30,6 +30,8 @@ pub(super) struct Bpftrace {
 pub(super) fn start(frequency: u32) -> Result<Bpftrace> {
     let program = format!("profile:hz:{frequency} {{ @[ustack, kstack] = count(); }}");
     let mut bpftrace = Command::new("bpftrace");
+    // Else it reads a program's symbols again for each address, and does not end before the limit.
+    bpftrace.env("BPFTRACE_CACHE_USER_SYMBOLS", "1");
     bpftrace.args(["-e", &program]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut process = Owned::start(&mut bpftrace)?;
     let mut pipe = process.child().stdout.take().context("bpftrace has no output")?;

@@ -10,6 +10,8 @@ use serde::Serialize;
 pub(super) enum Figure {
     /// Run time of the sampling BPF program, by the number of its runs.
     BpfNanosPerSample,
+    /// Run time of its sampling BPF program by that of the floor, while both are attached.
+    TimesFloor,
     /// Run time of all of its BPF programs, as a share of one processor.
     BpfPercent,
     /// Processor time of its processes, as a share of one processor.

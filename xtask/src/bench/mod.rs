@@ -2,8 +2,8 @@
 //! same minutes.
 //!
 //! For each set of programs (`load`), the profilers (`contender`) run one after another, in several rounds
-//! of alternating order, while `host`, `process` and `program` read what the kernel knows of them. `figure`
-//! says what is measured, `verdict` what the agent has to reach, and `table` prints.
+//! of alternating order, while `host`, `process` and `program` read what the kernel knows of them. The floor
+//! and the agent also run together (`pair`): what a sample costs is compared there. `figure` says what is measured, `verdict` what the agent has to reach, and `table` prints.
 //!
 //! No figure fails the command: absolute times depend on the machine, so only those of one run compare.
 
@@ -15,6 +15,7 @@ mod figure;
 mod floor;
 mod host;
 mod load;
+mod pair;
 mod perf;
 mod process;
 mod program;
@@ -104,6 +105,9 @@ fn measure_set(set: Set, job: &Bench, tools: &Tools, workloads: &Builder) -> Res
                 Err(error) => return Err(error).context("cannot measure the agent"),
             }
         }
+        eprintln!("+ {}, round {}: floor and ours at once", set.name(), round + 1);
+        let pair = pair::measure(tools, Duration::from_secs(job.seconds))?;
+        measured.entry(Contender::Ours).or_default().push(pair);
     }
     Ok(measured.into_iter().map(|(contender, figures)| (contender, figure::medians(&figures))).collect())
 }
