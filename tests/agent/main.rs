@@ -31,6 +31,7 @@ mod hostile_names;
 mod hotplug;
 mod kernel_time;
 mod late_library;
+mod moment;
 mod pid_reuse;
 mod privileges;
 mod reload;

@@ -52,6 +52,18 @@ fn a_few_capabilities_are_enough() {
     agent.stop();
 }
 
+/// Since 5.11 BPF memory is charged to the cgroup, and the limit on locked memory is of no interest.
+#[test]
+fn the_limit_on_locked_memory_need_not_be_raised() {
+    let launcher = ["setpriv", "--bounding-set=-sys_resource", "prlimit", "--memlock=65536"];
+    for object in ["modern", "baseline"] {
+        let force = format!("--force-object={object}");
+        let agent = Agent::start_by(&launcher, &["--profiling-duration=1s", &force]);
+        agent.next_window();
+        agent.stop();
+    }
+}
+
 #[test]
 fn without_type_information_it_takes_the_other_object_and_says_why() {
     let launcher = in_namespace("mount -t tmpfs none /sys/kernel/btf");

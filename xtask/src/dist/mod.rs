@@ -4,6 +4,7 @@ pub(crate) mod musl;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
@@ -39,6 +40,15 @@ impl Arch {
             Self::X86_64 => "x86_64",
             Self::Aarch64 => "aarch64",
         }
+    }
+
+    /// What runs its programs on this machine; none if the machine itself does.
+    fn emulator(self) -> Option<&'static str> {
+        let emulator = match self {
+            Self::X86_64 => "qemu-x86_64-static",
+            Self::Aarch64 => "qemu-aarch64-static",
+        };
+        (self.name() != std::env::consts::ARCH).then_some(emulator)
     }
 
     /// The number of the architecture in an ELF header.
@@ -81,11 +91,25 @@ pub(crate) fn binary(arch: Arch) -> Result<PathBuf> {
 
     let built = target_dir.join(triple).join("dist/parca-agent");
     let size = verify(&built, arch)?;
+    start(&built, arch)?;
     let shipped = target_dir.join("dist").join(format!("parca-agent-{}", arch.name()));
     fs::create_dir_all(target_dir.join("dist")).context("cannot make target/dist")?;
     fs::copy(&built, &shipped).with_context(|| format!("cannot write {}", shipped.display()))?;
     println!("{}: static, {:.2} MB", shipped.display(), megabytes(size));
     Ok(shipped)
+}
+
+/// Starts a binary for the first time, on another architecture in an emulator.
+fn start(path: &Path, arch: Arch) -> Result<()> {
+    let mut command = match arch.emulator() {
+        None => Command::new(path),
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.arg(path);
+            command
+        }
+    };
+    command::run(command.arg("--version")).context("it does not start")
 }
 
 /// Refuses a binary that needs anything of the machine it starts on, or is too large; returns its size.

@@ -99,6 +99,15 @@ const BENCH_PROGRAMS: &[Program] = &[
     Program { command: "bpftool", package: "bpftool", why: "reads the run time of BPF programs" },
 ];
 
+const DIST_PROGRAMS: &[Program] = &[Program {
+    command: OTHER_EMULATOR,
+    package: "qemu-user-static",
+    why: "starts the binary for the other architecture",
+}];
+
+const OTHER_EMULATOR: &str =
+    if cfg!(target_arch = "x86_64") { "qemu-aarch64-static" } else { "qemu-x86_64-static" };
+
 /// File systems that tests look into, with a file that shows whether they are mounted.
 const TEST_MOUNTS: &[(&str, &str, &str)] = &[
     ("tracefs", "/sys/kernel/tracing", "numbers of tracepoints"),
@@ -122,6 +131,7 @@ pub(super) fn missing(machine: &Machine, groups: &[Group]) -> Vec<Missing> {
         missing.extend(cargo_tools());
     }
     if groups.contains(&Group::Dist) {
+        missing.extend(programs(machine, DIST_PROGRAMS));
         missing.extend(zig::missing(machine));
     }
     if groups.contains(&Group::Bench) {
