@@ -5,8 +5,8 @@ use super::program::{Program, unique};
 use std::path::Path;
 use std::time::Duration;
 
-/// A process lives for a few samples; the agent looks once a second while nothing happens.
-const LIFE: Duration = Duration::from_millis(150);
+/// Longer than the kernel side may put off waking the agent, for it did so for another process a moment ago.
+const LIFE: Duration = Duration::from_millis(350);
 /// Long enough that the agent, which looks more often after it met a process, looks seldom again.
 const QUIET: Duration = Duration::from_millis(1500);
 const PROCESSES: usize = 6;
@@ -31,7 +31,7 @@ fn a_process_that_lives_for_a_moment_is_read_while_it_lives() {
         |path: &Path| profile.count(|stack| stack.iter().any(|frame| Path::new(frame.mapping) == path)) > 0;
     let missed: Vec<&str> =
         programs.iter().filter(|(_, program)| !read(&program.path)).map(|(name, _)| name.as_str()).collect();
-    // By chance alone one in seven would be read.
-    assert!(missed.len() <= 1, "without a mapping: {missed:?} of {all:?}");
+    // The agent looks once a second while nothing happens: by chance, one in three would be read.
+    assert!(missed.is_empty(), "without a mapping: {missed:?} of {all:?}");
     agent.stop();
 }

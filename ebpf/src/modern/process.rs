@@ -13,6 +13,7 @@ use parca_agent_common::record::{ProcessEvent, ProcessEventKind};
 #[inline(always)]
 pub fn executed() {
     let (tgid, _) = current_ids();
+    wakeup::forget(tgid);
     send_current(ProcessEventKind::Exec, tgid);
 }
 

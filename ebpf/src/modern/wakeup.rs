@@ -20,6 +20,15 @@ pub fn for_event() -> u64 {
     flag(PROCESS_EVENTS.query(u64::from(BPF_RB_AVAIL_DATA)) > u64::from(PROCESS_EVENT_RING_BYTES / 4))
 }
 
+/// What was read of a process is of no use: its next sample is news.
+#[inline(always)]
+pub fn forget(tgid: u32) {
+    if let Some(met) = PROCESSES_MET.get_ptr_mut(tgid % MET_PROCESSES) {
+        // SAFETY: the pointer is not null. CPUs that write to one slot at a time cost a wake-up at worst.
+        unsafe { *met = 0 }
+    }
+}
+
 #[inline(always)]
 fn flag(urgent: bool) -> u64 {
     u64::from(if urgent { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
