@@ -5,6 +5,7 @@ mod support;
 
 use parca_agent::object::build_id::BuildIdKind;
 use parca_agent::object::{ObjectInfo, Unidentified};
+use parca_agent::unwind::{Limits, NoTable, Table, build};
 use parca_agent::worker::metrics::Restart;
 use parca_agent::worker::supervisor::{Options, Supervisor};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
@@ -26,6 +27,7 @@ fn options() -> Options {
     Options {
         program: PathBuf::from(env!("CARGO_BIN_EXE_parca-agent")),
         deadline: PATIENCE,
+        table_deadline: PATIENCE,
         ..Options::default()
     }
 }
@@ -42,6 +44,16 @@ fn submit(supervisor: &Supervisor, file: impl Into<OwnedFd>) -> Receiver<Outcome
 
 fn identify(supervisor: &Supervisor, path: impl AsRef<Path>) -> Outcome {
     submit(supervisor, File::open(path).unwrap()).recv_timeout(PATIENCE).unwrap()
+}
+
+fn submit_table(supervisor: &Supervisor, file: impl Into<OwnedFd>) -> Receiver<Result<Table, NoTable>> {
+    let (sender, receiver) = channel();
+    supervisor.build_table(file.into(), move |outcome| sender.send(outcome).unwrap());
+    receiver
+}
+
+fn build_table(supervisor: &Supervisor, path: impl AsRef<Path>) -> Result<Table, NoTable> {
+    submit_table(supervisor, File::open(path).unwrap()).recv_timeout(PATIENCE).unwrap()
 }
 
 /// The live worker, started by a job if there is none.
@@ -156,6 +168,83 @@ fn real_files_are_what_readelf_says() {
     }
     assert!(seen >= 50, "only {seen} files");
     assert_eq!(Restart::ALL.map(|reason| supervisor.metrics().restarts(reason)), [0; 3]);
+}
+
+/// The largest of some programs and libraries that a host may have, and a few more.
+fn files_with_tables() -> Vec<PathBuf> {
+    let mut files = vec![PathBuf::from("/bin/true"), std::env::current_exe().unwrap()];
+    for name in ["/usr/bin/node", "/usr/bin/git", "/usr/lib/x86_64-linux-gnu/libc.so.6"] {
+        files.extend(Some(PathBuf::from(name)).filter(|path| path.is_file()));
+    }
+    files
+}
+
+#[test]
+fn the_worker_makes_the_same_tables_as_anybody() {
+    let supervisor = start(options());
+    let first = worker(&supervisor);
+    for path in files_with_tables() {
+        let expected = build(&fs::read(&path).unwrap()[..], &Limits::default());
+        assert!(expected.is_ok(), "{path:?}");
+        assert_eq!(build_table(&supervisor, &path), expected, "{path:?}");
+    }
+    assert_eq!(supervisor.worker(), Some(first));
+    assert_eq!(build_table(&supervisor, "/etc/hostname"), Err(NoTable::Malformed));
+    assert_eq!(supervisor.metrics().without_table(NoTable::Malformed), 1);
+    assert_eq!(supervisor.metrics().failures(Unidentified::Malformed), 0);
+}
+
+#[test]
+fn damaged_files_have_some_table_or_none_and_the_worker_survives_them() {
+    let supervisor = start(options());
+    let first = worker(&supervisor);
+    let real = fs::read("/bin/true").unwrap();
+    for at in (0..real.len()).step_by(real.len() / 200 + 1) {
+        let mut bytes = real.clone();
+        let end = real.len().min(at + 64);
+        bytes[at..end].iter_mut().for_each(|byte| *byte ^= 0xa5);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let outcome = submit_table(&supervisor, file).recv_timeout(PATIENCE).unwrap();
+        let of_the_file =
+            !matches!(outcome, Err(NoTable::KilledWorker | NoTable::NoWorker | NoTable::QueueFull));
+        assert!(of_the_file, "{at:#x}: {outcome:?}");
+    }
+    assert_eq!(supervisor.worker(), Some(first));
+}
+
+#[test]
+fn identifications_go_before_tables() {
+    let supervisor = start(options());
+    let (running, worker) = long_job(&supervisor);
+    signal(worker, Signal::STOP);
+    let (sender, order) = channel();
+    let file = || File::open("/bin/true").unwrap().into();
+    for index in 0..3 {
+        let done = sender.clone();
+        supervisor.build_table(file(), move |outcome| done.send(("table", index, outcome.is_ok())).unwrap());
+        let done = sender.clone();
+        supervisor.identify(file(), move |outcome| done.send(("identity", index, outcome.is_ok())).unwrap());
+    }
+    signal(worker, Signal::CONT);
+    assert!(running.recv_timeout(PATIENCE).unwrap().is_ok());
+    for kind in ["identity", "table"] {
+        for index in 0..3 {
+            assert_eq!(order.recv_timeout(PATIENCE).unwrap(), (kind, index, true));
+        }
+    }
+}
+
+#[test]
+fn a_table_has_a_deadline_of_its_own() {
+    let supervisor = start(Options { table_deadline: Duration::ZERO, ..options() });
+    let first = worker(&supervisor);
+    // Two workers were given the job, and neither had said a word before time was up.
+    let outcome = build_table(&supervisor, "/bin/true");
+    assert!(matches!(outcome, Err(NoTable::KilledWorker | NoTable::NoWorker)), "{outcome:?}");
+    assert!(supervisor.metrics().restarts(Restart::Hung) >= 1);
+    assert!(identify(&supervisor, "/bin/true").is_ok());
+    assert_ne!(supervisor.worker(), Some(first));
 }
 
 #[test]
@@ -458,6 +547,10 @@ fn a_worker_that_lies_is_killed() {
         let supervisor = start(lying_worker(folder.path(), &[STARTED, &lie(reply)]));
         assert_eq!(identify(&supervisor, "/bin/true"), Err(Unidentified::KilledWorker), "{reply}");
         assert_eq!(supervisor.metrics().restarts(Restart::Died), 1, "{reply}");
+    }
+    for reply in [r"\001\001", r"\377", r"\000\076\000\000"] {
+        let supervisor = start(lying_worker(folder.path(), &[STARTED, &lie(reply)]));
+        assert_eq!(build_table(&supervisor, "/bin/true"), Err(NoTable::KilledWorker), "{reply}");
     }
     // Nonsense before the job was taken says nothing about the file.
     let supervisor = start(lying_worker(folder.path(), &["nonsense"]));

@@ -5,6 +5,7 @@ pub mod build_id;
 pub mod file_system;
 pub mod mapped;
 pub mod open;
+pub mod read_at;
 pub mod table;
 
 use crate::text;

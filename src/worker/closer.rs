@@ -3,7 +3,7 @@
 //! To close a file is to tell its file system, which may take for ever to hear: FUSE gets a FLUSH, and
 //! with it every overlay on top of FUSE. So files are closed on threads that may be lost to it.
 
-use super::queue::Queue;
+use super::queue::{Queue, Urgency};
 use rustix::fd::{IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,9 +36,9 @@ impl Closer {
         if self.threads == 0 {
             self.start();
         }
-        let Err(file) = self.files.push(file) else { return true };
+        let Err(file) = self.files.push(file, Urgency::High) else { return true };
         self.settle();
-        let Err(file) = self.files.push(file) else { return true };
+        let Err(file) = self.files.push(file, Urgency::High) else { return true };
         // Dropped, it would be closed here.
         let _ = file.into_raw_fd();
         false

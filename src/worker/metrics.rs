@@ -2,6 +2,7 @@
 
 use crate::metrics::{Counter, Exposition, Gauge};
 use crate::object::Unidentified;
+use crate::unwind::NoTable;
 
 /// Why a worker was replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Restart {
 pub struct WorkerMetrics {
     identified: Counter,
     failed: [Counter; Unidentified::ALL.len()],
+    tables: Counter,
+    without_table: [Counter; NoTable::ALL.len()],
     restarts: [Counter; Restart::ALL.len()],
     /// Jobs that wait.
     pub queued: Gauge,
@@ -43,11 +46,20 @@ impl Restart {
 }
 
 impl WorkerMetrics {
-    /// Counts the end of a job.
-    pub fn ended<T>(&self, result: &Result<T, Unidentified>) {
+    /// Counts the end of an identification.
+    pub fn identified<T>(&self, result: &Result<T, Unidentified>) {
         let counter = match result {
             Ok(_) => Some(&self.identified),
             Err(reason) => of(&Unidentified::ALL, &self.failed, *reason),
+        };
+        counter.into_iter().for_each(Counter::increment);
+    }
+
+    /// Counts the end of an unwind table.
+    pub fn unwound<T>(&self, result: &Result<T, NoTable>) {
+        let counter = match result {
+            Ok(_) => Some(&self.tables),
+            Err(reason) => of(&NoTable::ALL, &self.without_table, *reason),
         };
         counter.into_iter().for_each(Counter::increment);
     }
@@ -62,9 +74,14 @@ impl WorkerMetrics {
         of(&Restart::ALL, &self.restarts, reason).map(Counter::get).unwrap_or_default()
     }
 
-    /// How many jobs ended with a reason.
+    /// How many identifications ended with a reason.
     pub fn failures(&self, reason: Unidentified) -> u64 {
         of(&Unidentified::ALL, &self.failed, reason).map(Counter::get).unwrap_or_default()
+    }
+
+    /// How many files have no table for a reason.
+    pub fn without_table(&self, reason: NoTable) -> u64 {
+        of(&NoTable::ALL, &self.without_table, reason).map(Counter::get).unwrap_or_default()
     }
 
     /// Writes them all.
@@ -75,7 +92,16 @@ impl WorkerMetrics {
             .collect();
         exposition.counter(
             "worker_jobs",
-            "Jobs for the worker that ended, by result.",
+            "Identifications of files that ended, by result.",
+            results.iter().map(|(labels, value)| (&labels[..], *value)),
+        );
+        let results: Vec<_> = [([("result", "ok")], self.tables.get())]
+            .into_iter()
+            .chain(NoTable::ALL.map(|reason| ([("result", reason.name())], self.without_table(reason))))
+            .collect();
+        exposition.counter(
+            "worker_tables",
+            "Unwind tables that were asked for and ended, by result.",
             results.iter().map(|(labels, value)| (&labels[..], *value)),
         );
         let restarts = Restart::ALL.map(|reason| ([("reason", reason.name())], self.restarts(reason)));
@@ -108,14 +134,19 @@ mod tests {
     use super::{Restart, WorkerMetrics};
     use crate::metrics::{Format, Registry};
     use crate::object::Unidentified;
+    use crate::unwind::NoTable;
     use std::sync::Arc;
 
     #[test]
     fn every_end_is_counted_under_its_name() {
         let metrics = Arc::new(WorkerMetrics::default());
-        metrics.ended(&Ok(()));
+        metrics.identified(&Ok(()));
         for reason in Unidentified::ALL {
-            metrics.ended::<()>(&Err(reason));
+            metrics.identified::<()>(&Err(reason));
+        }
+        metrics.unwound(&Ok(()));
+        for reason in NoTable::ALL {
+            metrics.unwound::<()>(&Err(reason));
         }
         Restart::ALL.into_iter().for_each(|reason| metrics.restarted(reason));
         metrics.queued.set(3);
@@ -123,8 +154,10 @@ mod tests {
         registry.register(move |exposition| metrics.collect(exposition));
         let text = registry.scrape(Format::Prometheus);
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(samples.len(), 1 + Unidentified::ALL.len() + Restart::ALL.len() + 3);
+        let results = 1 + Unidentified::ALL.len() + 1 + NoTable::ALL.len();
+        assert_eq!(samples.len(), results + Restart::ALL.len() + 3);
         assert!(samples.contains(&"parca_agent_worker_jobs_total{result=\"killed_worker\"} 1"), "{text}");
+        assert!(samples.contains(&"parca_agent_worker_tables_total{result=\"too_many_rows\"} 1"), "{text}");
         assert!(samples.contains(&"parca_agent_worker_restarts_total{reason=\"hung\"} 1"), "{text}");
         assert!(samples.contains(&"parca_agent_worker_queue_length 3"), "{text}");
     }

@@ -2,7 +2,7 @@
 //!
 //! A binary is input of a stranger. The agent opens it and hands the descriptor to the worker; the worker
 //! parses it and answers with plain values. A file that crashes or stalls the parser costs its own
-//! identification and one restart of the worker.
+//! identification or its unwind table, and one restart of the worker.
 //!
 //! ```text
 //! agent: Supervisor -- request + descriptor --> worker: sandbox, then serve
@@ -18,6 +18,7 @@ pub mod read_at;
 pub mod sandbox;
 pub mod serve;
 pub mod supervisor;
+pub mod table;
 
 mod closer;
 mod process;

@@ -7,7 +7,9 @@
 //! started  id u64 | 0
 //! frame    id u64 | 1 more follow, 2 last | part of the reply
 //! reply    0 | ObjectInfo      or  1 malformed   or  2 too large
+//!          0 | Table           or  a number of `NoTable`
 //! ```
+//! What a table looks like, [`super::table`] says.
 //! All numbers are little-endian. Both ends are the same executable, so there is no version. The agent
 //! reads the worker's bytes as hostile: whatever is not exactly this is a [`ProtocolError`].
 
@@ -45,6 +47,8 @@ pub struct JobId(pub u64);
 pub enum JobKind {
     /// Find build id, type and segments: an [`ObjectInfo`].
     Identify,
+    /// Make the unwind table: a [`Table`](crate::unwind::Table).
+    Unwind,
 }
 
 /// Bounds of one job.
@@ -101,6 +105,12 @@ pub enum ProtocolError {
         /// As it was sent.
         length: usize,
     },
+    /// Values that do not ascend as they must.
+    #[error("{what} out of order")]
+    Disorder {
+        /// Of what.
+        what: &'static str,
+    },
     /// A packet of another job, or out of order.
     #[error("packet of another job or out of order")]
     OutOfOrder,
@@ -112,6 +122,8 @@ impl JobKind {
         match self {
             // 256 MiB to hash take 2 s where there are no SHA instructions; 1024 segments of 33 bytes.
             Self::Identify => Limits { read: 256 << 20, reply: 64 << 10 },
+            // `.eh_frame` of the largest programs has 60 MB; the reply is 4 bytes a row, 6 million of them.
+            Self::Unwind => Limits { read: 96 << 20, reply: 32 << 20 },
         }
     }
 }
@@ -122,6 +134,7 @@ impl Request {
         let mut bytes = [0; REQUEST_LENGTH];
         let kind = match self.kind {
             JobKind::Identify => 0_u8,
+            JobKind::Unwind => 1,
         };
         let fields = self.id.0.to_le_bytes().into_iter().chain([kind]);
         let limits = self.limits.read.to_le_bytes().into_iter().chain(self.limits.reply.to_le_bytes());
@@ -137,6 +150,7 @@ impl Request {
         let id = JobId(reader.u64()?);
         let kind = match reader.u8()? {
             0 => JobKind::Identify,
+            1 => JobKind::Unwind,
             tag => return Err(ProtocolError::UnknownTag { what: "job", tag }),
         };
         let limits = Limits { read: reader.u64()?, reply: reader.u32()? };
@@ -312,38 +326,38 @@ fn decode_segment(reader: &mut Reader<'_>) -> Result<LoadSegment, ProtocolError>
 }
 
 /// The bytes not yet read.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], ProtocolError> {
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], ProtocolError> {
         let (taken, rest) = self.0.split_at_checked(length).ok_or(ProtocolError::Short)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], ProtocolError> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], ProtocolError> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(ProtocolError::Short)?;
         self.0 = rest;
         Ok(*taken)
     }
 
-    fn u8(&mut self) -> Result<u8, ProtocolError> {
+    pub(super) fn u8(&mut self) -> Result<u8, ProtocolError> {
         self.array().map(u8::from_le_bytes)
     }
 
-    fn u16(&mut self) -> Result<u16, ProtocolError> {
+    pub(super) fn u16(&mut self) -> Result<u16, ProtocolError> {
         self.array().map(u16::from_le_bytes)
     }
 
-    fn u32(&mut self) -> Result<u32, ProtocolError> {
+    pub(super) fn u32(&mut self) -> Result<u32, ProtocolError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Result<u64, ProtocolError> {
+    pub(super) fn u64(&mut self) -> Result<u64, ProtocolError> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn end(self) -> Result<(), ProtocolError> {
+    pub(super) fn end(self) -> Result<(), ProtocolError> {
         if self.0.is_empty() { Ok(()) } else { Err(ProtocolError::Trailing(self.0.len())) }
     }
 }

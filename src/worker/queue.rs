@@ -4,9 +4,19 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A bounded queue between threads, which can be closed.
+/// Who goes first. Within one urgency, items go in the order in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// Before all others.
+    High,
+    /// When nothing more urgent waits.
+    Low,
+}
+
+/// Two bounded queues between threads, one for each urgency, which can be closed.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
+    /// Of each of the two.
     capacity: usize,
     state: Mutex<State<T>>,
     changed: Condvar,
@@ -14,24 +24,36 @@ pub(super) struct Queue<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    waiting: VecDeque<T>,
+    urgent: VecDeque<T>,
+    others: VecDeque<T>,
     closed: bool,
+}
+
+impl<T> State<T> {
+    fn len(&self) -> usize {
+        self.urgent.len() + self.others.len()
+    }
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(capacity: usize) -> Self {
-        let state = Mutex::new(State { waiting: VecDeque::new(), closed: false });
+        let state = Mutex::new(State { urgent: VecDeque::new(), others: VecDeque::new(), closed: false });
         Self { capacity, state, changed: Condvar::new() }
     }
 
     /// Adds an item and returns how many wait now, or gives the item back when the queue is full or closed.
-    pub(super) fn push(&self, item: T) -> Result<usize, T> {
+    pub(super) fn push(&self, item: T, urgency: Urgency) -> Result<usize, T> {
         let mut state = self.lock();
-        if state.closed || state.waiting.len() >= self.capacity {
+        let closed = state.closed;
+        let waiting = match urgency {
+            Urgency::High => &mut state.urgent,
+            Urgency::Low => &mut state.others,
+        };
+        if closed || waiting.len() >= self.capacity {
             return Err(item);
         }
-        state.waiting.push_back(item);
-        let length = state.waiting.len();
+        waiting.push_back(item);
+        let length = state.len();
         drop(state);
         self.changed.notify_one();
         Ok(length)
@@ -44,8 +66,8 @@ impl<T> Queue<T> {
             if state.closed {
                 return None;
             }
-            if let Some(item) = state.waiting.pop_front() {
-                return Some((item, state.waiting.len()));
+            if let Some(item) = state.urgent.pop_front().or_else(|| state.others.pop_front()) {
+                return Some((item, state.len()));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -66,7 +88,7 @@ impl<T> Queue<T> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().waiting.is_empty()
+        self.lock().len() == 0
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -77,7 +99,8 @@ impl<T> Queue<T> {
     pub(super) fn close(&self) -> VecDeque<T> {
         let mut state = self.lock();
         state.closed = true;
-        let left = std::mem::take(&mut state.waiting);
+        let mut left = std::mem::take(&mut state.urgent);
+        left.append(&mut state.others);
         drop(state);
         self.changed.notify_all();
         left
@@ -91,23 +114,36 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Queue;
+    use super::{Queue, Urgency};
     use std::time::Duration;
 
     #[test]
     fn a_full_queue_gives_the_item_back() {
         let queue = Queue::new(2);
-        assert_eq!(queue.push('a'), Ok(1));
-        assert_eq!(queue.push('b'), Ok(2));
-        assert_eq!(queue.push('c'), Err('c'));
+        assert_eq!(queue.push('a', Urgency::High), Ok(1));
+        assert_eq!(queue.push('b', Urgency::High), Ok(2));
+        assert_eq!(queue.push('c', Urgency::High), Err('c'));
         assert_eq!(queue.pop(), Some(('a', 1)));
-        assert_eq!(queue.push('c'), Ok(2));
+        assert_eq!(queue.push('c', Urgency::High), Ok(2));
+    }
+
+    #[test]
+    fn the_urgent_go_first_and_have_room_of_their_own() {
+        let queue = Queue::new(2);
+        for item in ['c', 'd'] {
+            assert!(queue.push(item, Urgency::Low).is_ok());
+        }
+        assert_eq!(queue.push('e', Urgency::Low), Err('e'));
+        assert_eq!(queue.push('a', Urgency::High), Ok(3));
+        assert_eq!(queue.push('b', Urgency::High), Ok(4));
+        let order: Vec<_> = (0..4).filter_map(|_| queue.pop()).collect();
+        assert_eq!(order, [('a', 3), ('b', 2), ('c', 1), ('d', 0)]);
     }
 
     #[test]
     fn closing_wakes_every_waiter_and_returns_what_waited() {
         let queue = Queue::new(2);
-        let _ = queue.push('a');
+        let _ = queue.push('a', Urgency::High);
         assert!(!queue.wait_closed(Duration::from_millis(1)));
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| queue.wait_closed(Duration::from_secs(60)));
@@ -115,6 +151,6 @@ mod tests {
             assert!(waiter.join().unwrap());
         });
         assert_eq!(queue.pop(), None);
-        assert_eq!(queue.push('b'), Err('b'));
+        assert_eq!(queue.push('b', Urgency::High), Err('b'));
     }
 }

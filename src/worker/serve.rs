@@ -4,7 +4,9 @@ use super::identify::identify;
 use super::protocol::{self, JobKind, REQUEST_LENGTH, Request};
 use super::read_at::TargetFile;
 use super::sandbox;
+use super::table::encode_table;
 use crate::object::Unidentified;
+use crate::unwind::{self, NoTable};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSliceMut};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
@@ -61,10 +63,16 @@ fn take_file(control: &mut RecvAncillaryBuffer<'_>) -> Option<OwnedFd> {
 }
 
 fn answer(request: &Request, file: Option<OwnedFd>) -> Vec<u8> {
-    let target = file.and_then(|file| TargetFile::new(file).ok()).ok_or(Unidentified::Malformed);
+    let target = file.and_then(|file| TargetFile::new(file).ok());
     match request.kind {
         JobKind::Identify => {
+            let target = target.ok_or(Unidentified::Malformed);
             protocol::encode_identified(&target.and_then(|target| identify(&target, request.limits.read)))
+        }
+        JobKind::Unwind => {
+            let limits = unwind::Limits { section: request.limits.read, ..unwind::Limits::default() };
+            let target = target.ok_or(NoTable::Malformed);
+            encode_table(&target.and_then(|target| unwind::build(&target, &limits)))
         }
     }
 }

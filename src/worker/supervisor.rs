@@ -1,16 +1,18 @@
 //! The agent's side: keeps one worker alive and feeds it one job at a time.
 //!
-//! A job that kills or hangs the worker ends as [`Unidentified::KilledWorker`], and the next job gets a
-//! fresh worker. A job that the worker had not taken when it died is not to blame, and is tried once more.
+//! A job that kills or hangs the worker ends as `KilledWorker`, and the next job gets a fresh worker. A job that
+//! the worker had not taken when it died is not to blame, and is tried once more.
 
 use super::closer::Closer;
 use super::metrics::{Restart, WorkerMetrics};
 use super::pace::Pace;
 use super::process::{Failure, WorkerProcess};
-use super::protocol::{JobId, JobKind, ProtocolError, Reply, Request, decode_identified};
-use super::queue::Queue;
+use super::protocol::{JobId, JobKind, ProtocolError, Request, decode_identified};
+use super::queue::{Queue, Urgency};
+use super::table::decode_table;
 use crate::metrics::Exposition;
 use crate::object::{ObjectInfo, Unidentified};
+use crate::unwind::{NoTable, Table};
 use rustix::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::Child;
@@ -19,11 +21,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Most jobs that wait. Each holds one descriptor.
+/// Most jobs of each urgency that wait. Each holds one descriptor.
 pub const MAX_QUEUED: usize = 1024;
 
-/// Wall time of one job.
+/// Wall time of one identification.
 pub const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Wall time of one unwind table. The largest files take a second or two on an idle machine.
+pub const TABLE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Jobs after which a worker is replaced, so that nothing piles up in it.
 const JOBS_PER_WORKER: u32 = 4096;
@@ -42,9 +47,11 @@ const DELIVERIES: usize = 2;
 pub struct Options {
     /// The executable.
     pub program: PathBuf,
-    /// Wall time of one job.
+    /// Wall time of one identification.
     pub deadline: Duration,
-    /// Most jobs that wait.
+    /// Wall time of one unwind table.
+    pub table_deadline: Duration,
+    /// Most jobs of each urgency that wait.
     pub queue: usize,
     /// Jobs after which a worker is replaced.
     pub jobs_per_worker: u32,
@@ -56,13 +63,15 @@ impl Default for Options {
         Self {
             program: PathBuf::from("/proc/self/exe"),
             deadline: DEADLINE,
+            table_deadline: TABLE_DEADLINE,
             queue: MAX_QUEUED,
             jobs_per_worker: JOBS_PER_WORKER,
         }
     }
 }
 
-type Identified = Box<dyn FnOnce(Result<ObjectInfo, Unidentified>) + Send>;
+/// Whom to tell what became of a job.
+type Done<T, E> = Box<dyn FnOnce(Result<T, E>) + Send>;
 
 /// One job that waits.
 struct Job {
@@ -72,7 +81,45 @@ struct Job {
 
 /// What to do with the file, and whom to tell.
 enum Task {
-    Identify(Identified),
+    Identify(Done<ObjectInfo, Unidentified>),
+    Unwind(Done<Table, NoTable>),
+}
+
+/// What a worker answered, by the kind of job.
+enum Answer {
+    Identified(Result<ObjectInfo, Unidentified>),
+    Table(Result<Table, NoTable>),
+}
+
+/// Why a job of any kind has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unanswered {
+    /// The worker died or hung on it, or answered nonsense.
+    KilledWorker,
+    /// There was no room, or the supervisor ended.
+    QueueFull,
+    /// No worker could be started.
+    NoWorker,
+}
+
+impl From<Unanswered> for Unidentified {
+    fn from(reason: Unanswered) -> Self {
+        match reason {
+            Unanswered::KilledWorker => Self::KilledWorker,
+            Unanswered::QueueFull => Self::QueueFull,
+            Unanswered::NoWorker => Self::NoWorker,
+        }
+    }
+}
+
+impl From<Unanswered> for NoTable {
+    fn from(reason: Unanswered) -> Self {
+        match reason {
+            Unanswered::KilledWorker => Self::KilledWorker,
+            Unanswered::QueueFull => Self::QueueFull,
+            Unanswered::NoWorker => Self::NoWorker,
+        }
+    }
 }
 
 /// Owns the thread that owns the worker. Dropped, it ends both.
@@ -111,9 +158,20 @@ impl Supervisor {
         file: OwnedFd,
         done: impl FnOnce(Result<ObjectInfo, Unidentified>) + Send + 'static,
     ) {
-        match self.shared.queue.push(Job { file, task: Task::Identify(Box::new(done)) }) {
+        self.submit(Job { file, task: Task::Identify(Box::new(done)) });
+    }
+
+    /// Makes the unwind table of a file, after all identifications that wait. `done` is called as for
+    /// [`identify`](Self::identify).
+    pub fn build_table(&self, file: OwnedFd, done: impl FnOnce(Result<Table, NoTable>) + Send + 'static) {
+        self.submit(Job { file, task: Task::Unwind(Box::new(done)) });
+    }
+
+    fn submit(&self, job: Job) {
+        let urgency = job.task.kind().urgency();
+        match self.shared.queue.push(job, urgency) {
             Ok(length) => self.shared.metrics.queued.set(length as u64),
-            Err(job) => self.shared.end(job.task, Err(Unidentified::QueueFull)),
+            Err(job) => self.shared.end(job.task, Err(Unanswered::QueueFull)),
         }
     }
 
@@ -136,7 +194,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         for job in self.shared.queue.close() {
-            self.shared.end(job.task, Err(Unidentified::QueueFull));
+            self.shared.end(job.task, Err(Unanswered::QueueFull));
         }
         if let Some(thread) = self.thread.take() {
             // A panic of the thread was reported when it happened.
@@ -147,14 +205,22 @@ impl Drop for Supervisor {
 
 impl Shared {
     /// Counts a job's end and tells its owner.
-    fn end(&self, task: Task, result: Result<Reply, Unidentified>) {
+    fn end(&self, task: Task, result: Result<Answer, Unanswered>) {
         match task {
             Task::Identify(done) => {
-                // The bytes were found well formed before they came here.
-                let result = result.and_then(|reply| {
-                    decode_identified(reply.bytes()).unwrap_or(Err(Unidentified::Malformed))
+                let result = result.map_err(Unidentified::from).and_then(|answer| match answer {
+                    Answer::Identified(result) => result,
+                    Answer::Table(_) => Err(Unidentified::KilledWorker),
                 });
-                self.metrics.ended(&result);
+                self.metrics.identified(&result);
+                done(result);
+            }
+            Task::Unwind(done) => {
+                let result = result.map_err(NoTable::from).and_then(|answer| match answer {
+                    Answer::Table(result) => result,
+                    Answer::Identified(_) => Err(NoTable::KilledWorker),
+                });
+                self.metrics.unwound(&result);
                 done(result);
             }
         }
@@ -165,14 +231,33 @@ impl Task {
     fn kind(&self) -> JobKind {
         match self {
             Self::Identify(_) => JobKind::Identify,
+            Self::Unwind(_) => JobKind::Unwind,
         }
     }
 }
 
-/// Says whether a reply is what its job asks for.
-fn check(kind: JobKind, reply: &Reply) -> Result<(), ProtocolError> {
-    match kind {
-        JobKind::Identify => decode_identified(reply.bytes()).map(|_| ()),
+impl JobKind {
+    /// Without its identification a file has no name; without its table, stacks are followed by guess.
+    fn urgency(self) -> Urgency {
+        match self {
+            Self::Identify => Urgency::High,
+            Self::Unwind => Urgency::Low,
+        }
+    }
+
+    fn deadline(self, options: &Options) -> Duration {
+        match self {
+            Self::Identify => options.deadline,
+            Self::Unwind => options.table_deadline,
+        }
+    }
+
+    /// What a reply to this kind of job says.
+    fn decode(self, reply: &[u8]) -> Result<Answer, ProtocolError> {
+        match self {
+            Self::Identify => decode_identified(reply).map(Answer::Identified),
+            Self::Unwind => decode_table(reply).map(Answer::Table),
+        }
     }
 }
 
@@ -222,46 +307,46 @@ impl Keeper {
     }
 
     /// One job, from the first delivery to its end.
-    fn work(&mut self, job: &Job) -> Result<Reply, Unidentified> {
+    fn work(&mut self, job: &Job) -> Result<Answer, Unanswered> {
         for _ in 0..DELIVERIES {
             let current = self.living()?;
             match self.call(current, job) {
-                Ok(reply) => return Ok(reply),
-                Err(Failure::Stopped) => return Err(Unidentified::QueueFull),
-                Err(failure) if failure.is_of_job() => return Err(Unidentified::KilledWorker),
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Stopped) => return Err(Unanswered::QueueFull),
+                Err(failure) if failure.is_of_job() => return Err(Unanswered::KilledWorker),
                 Err(_) => {}
             }
         }
-        Err(Unidentified::NoWorker)
+        Err(Unanswered::NoWorker)
     }
 
     /// The worker that runs, or a fresh one in its place.
-    fn living(&mut self) -> Result<Current, Unidentified> {
+    fn living(&mut self) -> Result<Current, Unanswered> {
         if let Some(current) = self.current.take() {
             return Ok(current);
         }
         while let Err(wait) = self.pace.take(Instant::now()) {
             if self.shared.queue.wait_closed(wait) {
-                return Err(Unidentified::QueueFull);
+                return Err(Unanswered::QueueFull);
             }
         }
         self.reap();
         if self.stuck.len() >= MAX_STUCK {
-            return Err(Unidentified::NoWorker);
+            return Err(Unanswered::NoWorker);
         }
         // Until it runs its program, a child has all of the agent's descriptors, and to close its own is the
         // same request to a file system that may not answer.
         self.closer.settle();
         let process = WorkerProcess::spawn(&self.options.program).map_err(|error| {
             log::warn!("cannot start the worker program={:?} error={error:?}", self.options.program);
-            Unidentified::NoWorker
+            Unanswered::NoWorker
         })?;
         self.shared.worker.store(process.id(), Ordering::Relaxed);
         Ok(Current { process, jobs: 0, busy: Duration::ZERO })
     }
 
     /// Gives the job to the worker, and keeps the worker if it is fit for another.
-    fn call(&mut self, mut current: Current, job: &Job) -> Result<Reply, Failure> {
+    fn call(&mut self, mut current: Current, job: &Job) -> Result<Answer, Failure> {
         let kind = job.task.kind();
         self.next_id += 1;
         let request = Request { id: JobId(self.next_id), kind, limits: kind.limits() };
@@ -269,10 +354,10 @@ impl Keeper {
         let shared = Arc::clone(&self.shared);
         let result = current
             .process
-            .call(&request, job.file.as_fd(), begun + self.options.deadline, &|| shared.queue.is_closed())
-            .and_then(|reply| {
-                check(kind, &reply).map(|()| reply).map_err(|_| Failure::Died { started: true })
-            });
+            .call(&request, job.file.as_fd(), begun + kind.deadline(&self.options), &|| {
+                shared.queue.is_closed()
+            })
+            .and_then(|reply| kind.decode(reply.bytes()).map_err(|_| Failure::Died { started: true }));
         current.jobs += 1;
         current.busy += begun.elapsed();
         let ended = match result {

@@ -8,6 +8,7 @@ use super::source::Source;
 const DOORS: &[(&str, &[&str])] = &[
     ("argh", &["src/cli.rs", "src/cli"]),
     ("aya", &["src/sample"]),
+    ("gimli", &["src/unwind"]),
     ("object", &["src/worker"]),
     ("prost", &["src/pprof"]),
     ("seccompiler", &["src/worker"]),

@@ -63,7 +63,7 @@ impl Registers {
         };
         // A function that has not moved SP has the CFA there, and then the return address in LR.
         let in_lr = rule.return_address() != ReturnAddress::AtCfa;
-        if cfa < self.sp || (cfa == self.sp && !in_lr) || !cfa.is_multiple_of(WORD) {
+        if !rule.may_ascend(self.sp, cfa, in_lr) {
             return Err(StackEnd::NotAscending);
         }
         let fp_slot = match rule.saved_fp() {

@@ -118,7 +118,7 @@ pub enum ReturnAddress {
 pub struct Rule {
     /// A [`Cfa`].
     pub kind: u8,
-    /// Bits 0 and 1 a [`SavedFp`], 2 and 3 a [`ReturnAddress`], 7 [`RAMP_DOWN`].
+    /// Bits 0 and 1 a [`SavedFp`], 2 and 3 a [`ReturnAddress`], 6 [`OTHER_STACK`], 7 [`RAMP_DOWN`].
     pub saved: u8,
     /// Offset of the CFA.
     pub cfa: i16,
@@ -133,6 +133,9 @@ const _: () = assert!(size_of::<Rule>() == 8);
 
 /// In [`Rule::saved`]: along the ramp the offset shrinks.
 pub const RAMP_DOWN: u8 = 1 << 7;
+
+/// In [`Rule::saved`]: the caller's frame may be on another stack, below this one.
+pub const OTHER_STACK: u8 = 1 << 6;
 
 /// Bytes of code along which a ramp can change the CFA.
 pub const RAMP_BYTES: u32 = 16;
@@ -180,6 +183,19 @@ impl Rule {
             2 => ReturnAddress::InRegister,
             _ => ReturnAddress::Default,
         }
+    }
+
+    /// The same rule, for code that goes from one stack to another.
+    pub const fn on_other_stack(self) -> Self {
+        Self { saved: self.saved | OTHER_STACK, ..self }
+    }
+
+    /// Whether a frame with the stack pointer `sp` may have the CFA `cfa`: there is a return address between
+    /// them, unless it is in a register.
+    #[inline(always)]
+    pub(super) fn may_ascend(self, sp: u64, cfa: u64, return_in_register: bool) -> bool {
+        let ascends = cfa > sp || (cfa == sp && return_in_register) || self.saved & OTHER_STACK != 0;
+        ascends && cfa.is_multiple_of(super::WORD)
     }
 
     /// The byte `saved` of a rule without a ramp.

@@ -2,7 +2,7 @@
 //! address, and the caller's stack pointer, the CFA, is the address above that.
 
 use super::rule::{Cfa, ReturnAddress, Rule, SavedFp};
-use super::{ReadMemory, StackEnd, WORD, load, offset};
+use super::{ReadMemory, StackEnd, load, offset};
 
 /// General registers, by their DWARF numbers: rax 0, rdx 1, rcx 2, rbx 3, rsi 4, rdi 5, rbp 6, rsp 7, r8
 /// to r15.
@@ -64,8 +64,8 @@ impl Registers {
             Cfa::Outermost => return Err(StackEnd::Complete),
             Cfa::Uncovered | Cfa::Unsupported => return Err(StackEnd::UnsupportedRule),
         };
-        // The return address lies between SP and the CFA.
-        if cfa <= self.sp || !cfa.is_multiple_of(WORD) {
+        let in_register = rule.return_address() == ReturnAddress::InRegister;
+        if !rule.may_ascend(self.sp, cfa, in_register) {
             return Err(StackEnd::NotAscending);
         }
         let fp_slot = match rule.saved_fp() {
@@ -86,7 +86,7 @@ impl Registers {
         let pc = match rule.return_address() {
             ReturnAddress::InRegister => self.register(rule.extra)?,
             ReturnAddress::Default | ReturnAddress::AtCfa => {
-                memory.word(cfa - WORD).ok_or(StackEnd::UnreadableStack)?
+                memory.word(offset(cfa, -1)).ok_or(StackEnd::UnreadableStack)?
             }
         };
         if pc == 0 {

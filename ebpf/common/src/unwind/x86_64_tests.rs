@@ -59,6 +59,17 @@ fn a_chain_of_frame_pointers_ends_with_zero() {
 }
 
 #[test]
+fn only_code_that_changes_stacks_may_go_down() {
+    let stack = [1, 2, 0xfb, 0x2000];
+    let on_another = Registers { sp: SP + 1024, fp: SP + 16, ..frame() };
+    assert_eq!(step(on_another, Rule::FRAME_POINTER, 0, &stack), Err(StackEnd::NotAscending));
+    let rule = Rule::FRAME_POINTER.on_other_stack();
+    assert_eq!(step(on_another, rule, 0, &stack), Ok((0x2000, SP + 32, 0xfb)));
+    let odd = Registers { fp: SP + 17, ..on_another };
+    assert_eq!(step(odd, rule, 0, &stack), Err(StackEnd::NotAscending));
+}
+
+#[test]
 fn stubs_of_the_linkage_table_push_in_their_second_half() {
     let rule = Rule { kind: Cfa::Plt as u8, extra: 11, ..Rule::UNSUPPORTED };
     for (pc, expected) in [(0x1000, 0xa), (0x100a, 0xa), (0x100b, 0xb), (0x100f, 0xb)] {
@@ -89,6 +100,16 @@ fn general_registers_are_known_in_the_innermost_frame_only() {
     assert_eq!(step(registers, rule, 0, &[0, 0x2000]), Ok((0x2000, SP + 16, SP + 16)));
     registers.innermost = false;
     assert_eq!(step(registers, rule, 0, &[0, 0x2000]), Err(StackEnd::RegisterLost));
+}
+
+#[test]
+fn a_return_address_in_a_register_leaves_nothing_on_the_stack() {
+    // glibc's vfork pops it, for the child will overwrite the stack.
+    let saved = Rule::saved_byte(SavedFp::Same, ReturnAddress::InRegister);
+    let rule = Rule { kind: Cfa::Sp as u8, saved, cfa: 0, fp: 0, extra: 5 };
+    let mut registers = frame();
+    registers.general[5] = 0x2000;
+    assert_eq!(step(registers, rule, 0, &[]), Ok((0x2000, SP, SP + 16)));
 }
 
 #[test]

@@ -1,0 +1,76 @@
+//! From a row of CFI to a rule on x86_64, by the System V ABI: the return address lies below the CFA.
+
+use super::frame::{CfaAt, Frame, Saved, words};
+use super::machine::Landmarks;
+use parca_agent_common::unwind::rule::{Cfa, ReturnAddress, Rule, SavedFp};
+
+/// `rbp`, by DWARF's number.
+pub(super) const FP: u16 = 6;
+/// `rsp`.
+const SP: u16 = 7;
+/// The column of the return address.
+pub(super) const RETURN_ADDRESS: u16 = 16;
+
+/// Registers that a rule can name as another base of the CFA, or as the place of the return address.
+const GENERAL_REGISTERS: u16 = 16;
+
+/// Where the ABI has the return address, from the CFA.
+const RETURN_SLOT: i64 = -8;
+
+/// Code that is known by its bytes.
+pub(super) const LANDMARKS: Landmarks = Landmarks {
+    // mov $15, %rax; syscall
+    signal_return: &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05],
+    // xor %ebp, %ebp; pop %rdi; call *%r9; mov %eax, %edi; xor %eax, %eax; mov $60, %al; syscall
+    thread_start: &[0x31, 0xed, 0x5f, 0x41, 0xff, 0xd1, 0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05],
+    early: 1,
+};
+
+/// The rule for a row of CFI.
+pub(super) fn rule(frame: &Frame) -> Rule {
+    if frame.return_address == Saved::Undefined {
+        return Rule::OUTERMOST;
+    }
+    expressible(frame).unwrap_or(Rule::UNSUPPORTED)
+}
+
+fn expressible(frame: &Frame) -> Option<Rule> {
+    let (saved_fp, fp) = match frame.fp {
+        // A register without a value is one that the caller does not use.
+        Saved::Unsaid | Saved::Same | Saved::Undefined => (SavedFp::Same, 0),
+        Saved::AtCfa(offset) => (SavedFp::AtCfa, words(offset)?),
+        Saved::At { register: FP, offset } => (SavedFp::AtFp, words(offset)?),
+        Saved::At { register: SP, offset } => (SavedFp::AtSp, words(offset)?),
+        Saved::At { .. } | Saved::Register(_) | Saved::Other => return None,
+    };
+    let (return_address, register) = match frame.return_address {
+        Saved::AtCfa(RETURN_SLOT) => (ReturnAddress::Default, 0),
+        Saved::Register(register) if register < GENERAL_REGISTERS => (ReturnAddress::InRegister, register),
+        _ => return None,
+    };
+    let (kind, cfa, extra) = match frame.cfa {
+        CfaAt::Register { register: SP, offset } => (Cfa::Sp, words(offset)?, 0),
+        CfaAt::Register { register: FP, offset } => (Cfa::Fp, words(offset)?, 0),
+        CfaAt::Register { register, offset } if register < GENERAL_REGISTERS => {
+            (Cfa::Register, words(offset)?, register)
+        }
+        CfaAt::Loaded { register: SP, offset, addend } => {
+            (Cfa::DerefSp, words(offset)?, words(addend)?.cast_unsigned())
+        }
+        CfaAt::Loaded { register: FP, offset, addend } => {
+            (Cfa::DerefFp, words(offset)?, words(addend)?.cast_unsigned())
+        }
+        CfaAt::Plt { threshold } => (Cfa::Plt, 0, u16::from(threshold)),
+        CfaAt::Register { .. } | CfaAt::Loaded { .. } | CfaAt::Other => return None,
+    };
+    let extra = match return_address {
+        ReturnAddress::InRegister if !matches!(kind, Cfa::Sp | Cfa::Fp) => return None,
+        ReturnAddress::InRegister => register,
+        ReturnAddress::Default | ReturnAddress::AtCfa => extra,
+    };
+    let rule = Rule { kind: kind as u8, saved: Rule::saved_byte(saved_fp, return_address), cfa, fp, extra };
+    // Go's tables and guesses have the same rule in another form, which holds for both architectures.
+    let is_frame_pointer =
+        (kind, saved_fp, return_address, cfa, fp) == (Cfa::Fp, SavedFp::AtCfa, ReturnAddress::Default, 2, -2);
+    Some(if is_frame_pointer { Rule::FRAME_POINTER } else { rule })
+}
