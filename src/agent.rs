@@ -88,7 +88,7 @@ async fn serve(
     );
     let worker =
         Supervisor::start(WorkerOptions::default()).context("failed to start the worker's supervisor")?;
-    let objects = Arc::new(ObjectLibrary::new(worker));
+    let objects = Arc::new(ObjectLibrary::new(worker, sampler.tables()));
     let collector_options = CollectorOptions {
         duration: config.profiling.duration.get(),
         sampler: options,
@@ -140,7 +140,11 @@ fn sampler_options(config: &Config) -> SamplerOptions {
         ForcedObject::Modern => ObjectKind::Modern,
         ForcedObject::Baseline => ObjectKind::Baseline,
     });
-    SamplerOptions { frequency: config.profiling.frequency.hertz(), force }
+    SamplerOptions {
+        frequency: config.profiling.frequency.hertz(),
+        force,
+        table_bytes: config.profiling.table_memory.bytes(),
+    }
 }
 
 fn start_server(

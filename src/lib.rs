@@ -7,10 +7,13 @@
 //! # Two lanes
 //! ```text
 //! control  exec, exit, fork, first sample -> process -> object file -> [worker: ELF] -> identity
-//! data     timer -> [kernel: ebpf/] -> ring -> sample -> collector -> profile -> pprof -> http
+//!                                              |                           |
+//!                                              v mappings                  v unwind rows
+//! data     timer -> [kernel: ebpf/, unwinds by both] -> ring -> sample -> collector -> profile -> pprof -> http
 //! ```
 //! The control lane finds out what an address means, in its own time; the data lane never waits for it.
-//! Both meet when a window closes ([`collector`]).
+//! Both meet in the tables of the unwinder
+//! ([`sample::tables`]), and when a window closes ([`collector`]).
 //!
 //! # Where things are
 //! The modules stand below in the order of the flow. A module uses its own line and those above.
@@ -19,7 +22,7 @@
 //! |---|---|
 //! | [`address`], [`label`], [`text`], [`choice`], [`exit`] | vocabulary |
 //! | [`log`], [`metrics`], [`own_usage`], [`sys`] | log, counters, the agent's own usage, all unsafe code |
-//! | [`object`], [`process`], [`symbolize`], [`worker`] | files and what they are; who runs what; names; the sandboxed parser |
+//! | [`object`], [`process`], [`symbolize`], [`unwind`], [`worker`] | files and what they are; who runs what; names; unwind rows; the sandboxed parser |
 //! | [`sample`] | BPF programs loaded, timers attached, records decoded |
 //! | [`discovery`] | from a process to the target it is profiled under |
 //! | [`profile`] | stacks interned, samples grouped; a [`profile::Window`] is the result |
@@ -36,7 +39,8 @@
 //! | symptom | file |
 //! |---|---|
 //! | does not start | `sample/mod.rs`, `sample/privilege.rs` |
-//! | a stack looks cut | `ebpf/src/modern/sample.rs`, `profile/resolve.rs` |
+//! | a stack looks cut or wrong | `ebpf/src/modern/unwinder.rs`, the rows by `examples/unwind_rows.rs` |
+//! | a file has no unwind table | `unwind/sources.rs`, `collector/tabulator.rs` |
 //! | wrong mapping or address | `process/mapping.rs`, `object/mod.rs`, `pprof/mod.rs` |
 //! | sample under the wrong process | `process/table.rs` |
 //! | a process is met too late, or wakes the agent too often | `ebpf/src/modern/wakeup.rs`, `collector/mod.rs` |
@@ -66,6 +70,7 @@ pub mod sys;
 pub mod object;
 pub mod process;
 pub mod symbolize;
+pub mod unwind;
 pub mod worker;
 
 pub mod sample;

@@ -16,6 +16,7 @@ use parca_agent::process::stat;
 use parca_agent::sample::btf;
 use parca_agent::sample::record::{RawSample, decode_process_event};
 use parca_agent::symbolize::kernel::KernelSymbols;
+use parca_agent::unwind::{Limits, build, go};
 use parca_agent::worker::identify::identify;
 use parca_agent::worker::protocol::{Request, decode_identified};
 use proptest::collection::vec;
@@ -64,7 +65,7 @@ fn seeds_are_what_they_are_named() {
     assert!(CgroupPath::parse(&seed("cgroup", "hybrid")).is_some());
     assert_eq!(parse_maps(&seed("maps", "process")).count(), 3);
     assert_eq!(stat::start_ticks(&seed("stat", "plain")), Some(12345));
-    assert_eq!(RawSample::decode(&seed("sample", "two_stacks")).unwrap().kernel_stack.len(), 2);
+    assert_eq!(RawSample::decode(&seed("sample", "two_stacks"), &|_| None).unwrap().kernel_stack.len(), 2);
     assert!(decode_process_event(&seed("process_event", "kind_1")).is_some());
     assert!(btf::task_offsets(&seed("types", "task_struct")).is_ok());
     assert!(Request::decode(&seed("request", "identify")).is_ok());
@@ -77,6 +78,13 @@ fn seeds_are_what_they_are_named() {
         );
     }
     assert!(identify(&seed("elf", "hashed")[..], 1 << 20).is_ok());
+    for name in ["go116_x86_64", "go118_aarch64", "go120_x86_64", "go126_aarch64"] {
+        assert!(matches!(go::rows(&seed("go_table", name)[..]), Ok(Some(_))), "{name}");
+    }
+    for name in ["aarch64", "debug_frame", "sections", "stripped"] {
+        let table = build(&seed("unwind_table", name)[..], &Limits::default());
+        assert!(table.is_ok_and(|table| table.statistics.functions == 3), "{name}");
+    }
     assert!(Selector::parse(&text("selector", "matchers")).is_ok());
     assert!(Head::parse(&seed("head", "query")).is_ok());
     assert!(!KernelSymbols::read(&seed("kallsyms", "few")[..]).unwrap().is_empty());

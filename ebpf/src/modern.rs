@@ -3,9 +3,13 @@
 #![no_std]
 #![no_main]
 
+#[path = "modern/lookup.rs"]
+mod lookup;
 #[path = "modern/maps.rs"]
 mod maps;
 mod panic;
+#[path = "modern/place_cache.rs"]
+mod place_cache;
 #[path = "modern/process.rs"]
 mod process;
 #[path = "modern/registers.rs"]
@@ -14,8 +18,15 @@ mod registers;
 mod sample;
 #[path = "modern/task.rs"]
 mod task;
+#[path = "modern/unwinder.rs"]
+mod unwinder;
+#[cfg_attr(bpf_target_arch = "x86_64", path = "modern/user_registers_x86_64.rs")]
+#[cfg_attr(bpf_target_arch = "aarch64", path = "modern/user_registers_aarch64.rs")]
+mod user_registers;
 #[path = "modern/wakeup.rs"]
 mod wakeup;
+#[path = "modern/window.rs"]
+mod window;
 
 use aya_ebpf::macros::{perf_event, raw_tracepoint};
 use aya_ebpf::programs::{PerfEventContext, RawTracePointContext};
@@ -23,7 +34,21 @@ use aya_ebpf::programs::{PerfEventContext, RawTracePointContext};
 /// Runs in the timer interrupt of each CPU, whatever it interrupted.
 #[perf_event]
 pub fn take_sample(context: PerfEventContext) -> u32 {
-    sample::take(&context);
+    sample::take_in_loop(&context);
+    0
+}
+
+/// The same for kernels before 5.17, which have no `bpf_loop`.
+#[perf_event]
+pub fn take_sample_in_steps(context: PerfEventContext) -> u32 {
+    sample::take_in_steps(&context);
+    0
+}
+
+/// Follows [`take_sample_in_steps`], and itself.
+#[perf_event]
+pub fn take_frames(context: PerfEventContext) -> u32 {
+    sample::go_on_in_steps(&context);
     0
 }
 

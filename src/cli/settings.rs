@@ -10,6 +10,7 @@ use crate::config::forced_object::ForcedObject;
 use crate::config::frequency::Frequency;
 use crate::config::labels::ExternalLabels;
 use crate::config::node::NodeName;
+use crate::config::table_memory::TableMemory;
 use crate::config::window::WindowDuration;
 use crate::config::{self, Config, label_table, text};
 use crate::log::{Format, Level};
@@ -69,6 +70,11 @@ pub(super) struct Settings {
     /// give samples the labels thread_id and thread_name
     #[argh(option, arg_name = "bool", from_str_fn(parse_bool))]
     pub(super) thread_labels: Option<bool>,
+
+    /// most memory of unwind tables in the kernel, from 1MiB to 256MiB
+    #[argh(option, arg_name = "size")]
+    #[serde(with = "text")]
+    pub(super) unwind_table_memory: Option<TableMemory>,
 
     /// load this BPF object without a probe: modern or baseline
     #[argh(option, arg_name = "object", hidden_help)]
@@ -148,6 +154,7 @@ impl Settings {
                 .profiling_cpu_sampling_frequency
                 .or(lower.profiling_cpu_sampling_frequency),
             thread_labels: self.thread_labels.or(lower.thread_labels),
+            unwind_table_memory: self.unwind_table_memory.or(lower.unwind_table_memory),
             force_object: self.force_object.or(lower.force_object),
             external_label: labels,
             subcommand: self.subcommand.or(lower.subcommand),
@@ -178,6 +185,7 @@ impl Settings {
                 duration: self.profiling_duration.unwrap_or(default.profiling.duration),
                 frequency: self.profiling_cpu_sampling_frequency.unwrap_or(default.profiling.frequency),
                 thread_labels: self.thread_labels.unwrap_or(default.profiling.thread_labels),
+                table_memory: self.unwind_table_memory.unwrap_or(default.profiling.table_memory),
                 forced_object: self.force_object.or(default.profiling.forced_object),
             },
             temp_dir: self.temp_dir.map_or(default.temp_dir, Directory::into_path),
@@ -198,6 +206,7 @@ impl Settings {
             profiling_duration: Some(profiling.duration),
             profiling_cpu_sampling_frequency: Some(profiling.frequency),
             thread_labels: Some(profiling.thread_labels),
+            unwind_table_memory: Some(profiling.table_memory),
             force_object: profiling.forced_object,
             external_label: if external == ExternalLabels::default() { vec![] } else { vec![external] },
             subcommand: None,

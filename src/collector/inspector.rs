@@ -9,6 +9,7 @@ use crate::process::inspect::{inspect, is_alive};
 use crate::process::mapping::{Backing, Mapping, Mappings, MapsEntry};
 use crate::process::table::Inspected;
 use crate::sample::boot_time;
+use crate::sample::tables::UnwindTables;
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use std::io;
 use std::sync::Arc;
@@ -62,17 +63,17 @@ impl InspectorMetrics {
 
 impl Inspector {
     /// Starts the threads.
-    pub fn start(objects: &Arc<ObjectLibrary>) -> io::Result<Self> {
+    pub fn start(objects: &Arc<ObjectLibrary>, tables: Option<Arc<UnwindTables>>) -> io::Result<Self> {
         let (requests, incoming) = bounded(QUEUE);
         // An answer follows from a request, and the collector takes answers as often as it makes requests.
         let (outgoing, answers) = bounded(2 * QUEUE);
         let metrics = Arc::new(InspectorMetrics::default());
         for index in 0..THREADS {
             let (incoming, outgoing) = (incoming.clone(), outgoing.clone());
-            let (objects, metrics) = (objects.clone(), metrics.clone());
+            let (objects, tables, metrics) = (objects.clone(), tables.clone(), metrics.clone());
             thread::Builder::new()
                 .name(format!("inspect-{index}"))
-                .spawn(move || serve(&incoming, &outgoing, &objects, &metrics))?;
+                .spawn(move || serve(&incoming, &outgoing, &objects, tables.as_deref(), &metrics))?;
         }
         Ok(Self { requests, answers, metrics })
     }
@@ -104,6 +105,7 @@ fn serve(
     requests: &Receiver<ProcessId>,
     answers: &Sender<Answer>,
     objects: &ObjectLibrary,
+    tables: Option<&UnwindTables>,
     metrics: &InspectorMetrics,
 ) {
     while let Ok(process) = requests.recv_blocking() {
@@ -112,6 +114,9 @@ fn serve(
         match inspected {
             Some(_) => metrics.read.increment(),
             None => metrics.gone.increment(),
+        }
+        if let (Some(tables), Some(inspected)) = (tables, &inspected) {
+            tables.publish(process, &inspected.mappings, read_at);
         }
         if answers.send_blocking(Answer { process, read_at, inspected }).is_err() {
             return;

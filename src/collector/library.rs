@@ -1,12 +1,17 @@
 //! Every object file that processes map: met by name, opened through the process, identified by the worker.
 
+use super::tabulator::Tabulator;
+use super::vdso;
 use crate::metrics::Exposition;
 use crate::object::mapped::{MappedFile, MappedRange};
 use crate::object::open::open;
 use crate::object::table::ObjectTable;
 use crate::object::{Object, ObjectId};
 use crate::process::id::ProcessId;
+use crate::sample::tables::UnwindTables;
+use crate::unwind::NoTable;
 use crate::worker::supervisor::Supervisor;
+use rustix::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,30 +22,50 @@ const VDSO: &[u8] = b"[vdso]";
 pub struct ObjectLibrary {
     table: Arc<ObjectTable>,
     worker: Supervisor,
+    /// Absent where the kernel side has no unwinder.
+    tabulator: Option<Arc<Tabulator>>,
 }
 
 impl ObjectLibrary {
-    /// Nothing is known yet.
-    pub fn new(worker: Supervisor) -> Self {
-        Self { table: Arc::default(), worker }
+    /// Nothing is known yet. With tables, objects that are met get theirs.
+    pub fn new(worker: Supervisor, tables: Option<Arc<UnwindTables>>) -> Self {
+        let tabulator = tables.map(|tables| Arc::new(Tabulator::new(tables)));
+        Self { table: Arc::default(), worker, tabulator }
     }
 
     /// The object behind a mapping of a process. A file that was not met before is opened, which may
     /// wait for its file system, and is identified later.
     pub fn object_of(&self, process: ProcessId, range: MappedRange, file: &MappedFile) -> ObjectId {
         let met = self.table.meet(file, Instant::now());
-        if !met.to_open {
-            return met.object.id;
+        let id = if met.to_open { self.identify(&met.object, process, range, file) } else { met.object.id };
+        if let Some(tabulator) = &self.tabulator
+            && tabulator.wants(id, Instant::now())
+        {
+            match open(process, range, file) {
+                Ok(opened) => self.tabulate(tabulator, id, opened.file),
+                Err(_) => tabulator.gave_up(id),
+            }
         }
+        id
+    }
+
+    /// Opens the file of an object that is new, or was not looked at for long; it may be another object by now.
+    fn identify(
+        &self,
+        object: &Arc<Object>,
+        process: ProcessId,
+        range: MappedRange,
+        file: &MappedFile,
+    ) -> ObjectId {
         let opened = match open(process, range, file) {
             Ok(opened) => opened,
             Err(reason) => {
-                self.table.finished(&met.object, Err(reason), Instant::now());
-                return met.object.id;
+                self.table.finished(object, Err(reason), Instant::now());
+                return object.id;
             }
         };
-        let Some(known) = self.table.opened(met.object.id, opened.identity, Instant::now()) else {
-            return met.object.id;
+        let Some(known) = self.table.opened(object.id, opened.identity, Instant::now()) else {
+            return object.id;
         };
         let object = known.object;
         let id = object.id;
@@ -52,10 +77,24 @@ impl ObjectLibrary {
         id
     }
 
+    fn tabulate(&self, tabulator: &Arc<Tabulator>, object: ObjectId, file: OwnedFd) {
+        let tabulator = tabulator.clone();
+        self.worker.build_table(file, move |result| tabulator.finished(object, result, Instant::now()));
+    }
+
     /// The object of the vDSO. Its addresses are offsets from its start, as in the ELF image it is.
     pub fn vdso(&self) -> ObjectId {
         let name = MappedFile { device: (0, 0), inode: 0, path: VDSO.into() };
-        self.table.meet(&name, Instant::now()).object.id
+        let id = self.table.meet(&name, Instant::now()).object.id;
+        if let Some(tabulator) = &self.tabulator
+            && tabulator.wants(id, Instant::now())
+        {
+            match vdso::copy() {
+                Ok(copy) => self.tabulate(tabulator, id, copy),
+                Err(_) => tabulator.finished(id, Err(NoTable::Malformed), Instant::now()),
+            }
+        }
+        id
     }
 
     /// The object of an id, unless it was forgotten.
@@ -67,5 +106,8 @@ impl ObjectLibrary {
     pub fn collect(&self, exposition: &mut Exposition) {
         self.table.collect(exposition);
         self.worker.collect(exposition);
+        if let Some(tabulator) = &self.tabulator {
+            tabulator.collect(exposition);
+        }
     }
 }

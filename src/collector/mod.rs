@@ -12,8 +12,12 @@ pub mod closer;
 pub mod inspector;
 pub mod library;
 mod reread;
+mod stack_ends;
+pub mod tabulator;
+mod vdso;
 
 use crate::metrics::{Exposition, Gauge, Registry};
+use crate::process::event::{ProcessChange, ProcessEvent};
 use crate::process::image::ImageId;
 use crate::process::table::ProcessTable;
 use crate::profile::collect::{Kept, RawWindow};
@@ -21,14 +25,17 @@ use crate::profile::publish::Windows;
 use crate::profile::resolve::Images;
 use crate::sample::object::ObjectKind;
 use crate::sample::record::RawSample;
+use crate::sample::tables::UnwindTables;
 use crate::sample::{Record, Sampler, SamplerOptions, boot_time};
 use account::{Account, Received};
 use async_io::{Async, Timer};
 use closer::{BaseLabels, Closer, CloserMetrics, FullWindow};
 use inspector::{Answer, Inspector};
 use library::ObjectLibrary;
+use parca_agent_common::unwind::StackEnd;
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use smol::future::{self, FutureExt};
+use stack_ends::StackEnds;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -76,6 +83,7 @@ pub struct Collector {
     met_process: bool,
     processes: ProcessTable,
     inspector: Inspector,
+    tables: Option<Arc<UnwindTables>>,
     window: RawWindow,
     window_began: Instant,
     /// When the window ended, while some of its samples are still to be read.
@@ -85,6 +93,7 @@ pub struct Collector {
     answers: Receiver<Answer>,
     account: Arc<Account>,
     gauges: Arc<Gauges>,
+    stack_ends: Arc<StackEnds>,
     closer_metrics: Arc<CloserMetrics>,
 }
 
@@ -129,13 +138,15 @@ impl Collector {
             ObjectKind::Modern => REFRESH_WITH_EVENTS,
             ObjectKind::Baseline => REFRESH_WITHOUT_EVENTS,
         };
+        let tables = sampler.tables();
         Ok(Self {
             options,
             sampler,
             wakeups,
             met_process: false,
             processes: ProcessTable::new(refresh),
-            inspector: Inspector::start(objects)?,
+            inspector: Inspector::start(objects, tables.clone())?,
+            tables,
             window: RawWindow::default(),
             window_began: Instant::now(),
             window_cut: None,
@@ -144,6 +155,7 @@ impl Collector {
             answers,
             account,
             gauges: Arc::default(),
+            stack_ends: Arc::default(),
             closer_metrics,
         })
     }
@@ -153,11 +165,16 @@ impl Collector {
         let (account, gauges) = (self.account.clone(), self.gauges.clone());
         let (inspector, closer) = (self.inspector.metrics(), self.closer_metrics.clone());
         let object = self.sampler.object().name();
+        let (tables, stack_ends) = (self.tables.clone(), self.stack_ends.clone());
         registry.register(move |exposition| {
             account.collect(exposition);
             inspector.collect(exposition);
             closer.collect(exposition);
             gauges.collect(exposition);
+            stack_ends.collect(exposition);
+            if let Some(tables) = &tables {
+                tables.collect(exposition);
+            }
             let labels = [("object", object)];
             exposition.gauge("bpf_object", "The BPF object in use.", [(&labels[..], 1.0)]);
         });
@@ -215,7 +232,9 @@ impl Collector {
     /// Reads what the kernel sent. Returns whether there may be more.
     fn collect(&mut self) -> bool {
         self.take_answers();
-        let mut batch = Batch::new(&mut self.processes, &self.inspector, &mut self.window);
+        let tables = self.tables.as_deref();
+        let mut batch =
+            Batch::new(&mut self.processes, &self.inspector, tables, &self.stack_ends, &mut self.window);
         let emptied = self.sampler.drain(DRAIN_BUDGET, |record| batch.take(record));
         batch.enter(&self.account);
         self.met_process = batch.met_process;
@@ -266,6 +285,9 @@ impl Collector {
         self.window_cut = None;
         let images = self.images_of(&raw);
         self.processes.purge(boot_time());
+        if let Some(tables) = &self.tables {
+            tables.retain(|process| self.processes.contains(process));
+        }
         let samples = raw.samples();
         let full = FullWindow {
             raw,
@@ -299,7 +321,9 @@ impl Collector {
     /// thread, and is waited for.
     async fn finish(mut self) {
         self.take_answers();
-        let mut batch = Batch::new(&mut self.processes, &self.inspector, &mut self.window);
+        let tables = self.tables.as_deref();
+        let mut batch =
+            Batch::new(&mut self.processes, &self.inspector, tables, &self.stack_ends, &mut self.window);
         self.sampler.stop(|record| batch.take(record));
         batch.enter(&self.account);
         self.close_window(Instant::now());
@@ -315,6 +339,8 @@ impl Collector {
 struct Batch<'a> {
     processes: &'a mut ProcessTable,
     inspector: &'a Inspector,
+    tables: Option<&'a UnwindTables>,
+    stack_ends: &'a StackEnds,
     window: &'a mut RawWindow,
     /// What is to be entered in the books.
     received: Received,
@@ -323,14 +349,21 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(processes: &'a mut ProcessTable, inspector: &'a Inspector, window: &'a mut RawWindow) -> Self {
-        Self { processes, inspector, window, received: Received::default(), met_process: false }
+    fn new(
+        processes: &'a mut ProcessTable,
+        inspector: &'a Inspector,
+        tables: Option<&'a UnwindTables>,
+        stack_ends: &'a StackEnds,
+        window: &'a mut RawWindow,
+    ) -> Self {
+        let received = Received::default();
+        Self { processes, inspector, tables, stack_ends, window, received, met_process: false }
     }
 
     fn take(&mut self, record: Record) {
         match record {
             Record::Sample(sample) => self.add(sample),
-            Record::Process(event) => self.processes.apply(&event),
+            Record::Process(event) => self.follow(&event),
             Record::Undecodable => {
                 self.received.total += 1;
                 self.received.undecodable += 1;
@@ -338,8 +371,21 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// What happened to a process, for all who know it.
+    fn follow(&mut self, event: &ProcessEvent) {
+        self.processes.apply(event);
+        if let Some(tables) = self.tables {
+            match event.change {
+                ProcessChange::Fork { parent } => tables.forked(parent, event.process),
+                ProcessChange::Exec => tables.executed(event.process, event.time),
+                ProcessChange::Exit => {} // late samples may follow
+            }
+        }
+    }
+
     fn add(&mut self, sample: RawSample) {
         let count = sample.count;
+        self.stack_ends.add(&sample);
         let image = self.image_of(&sample);
         self.received.total += count;
         match self.window.add(sample, image) {
@@ -355,6 +401,9 @@ impl<'a> Batch<'a> {
     /// What the process ran when it was sampled; asks for the process to be read where that is due.
     fn image_of(&mut self, sample: &RawSample) -> Option<ImageId> {
         let leader_comm = (sample.thread.0 == sample.process.tgid.0).then_some(sample.comm);
+        if sample.user_end == StackEnd::NoMapping || sample.unknown_process {
+            self.processes.expire(sample.process, sample.time);
+        }
         let observed = self.processes.observe(sample.process, sample.time, leader_comm)?;
         self.met_process |= observed.inspect;
         if observed.inspect && !self.inspector.request(sample.process) {

@@ -12,6 +12,7 @@ pub mod frequency;
 pub mod label_table;
 pub mod labels;
 pub mod node;
+pub mod table_memory;
 pub mod text;
 pub mod window;
 
@@ -21,6 +22,7 @@ use address::HttpAddress;
 use forced_object::ForcedObject;
 use frequency::Frequency;
 use std::path::PathBuf;
+use table_memory::TableMemory;
 use window::WindowDuration;
 
 /// Everything that can be set.
@@ -72,6 +74,8 @@ pub struct ProfilingConfig {
     pub frequency: Frequency,
     /// Whether samples carry `thread_id` and `thread_name`.
     pub thread_labels: bool,
+    /// Most memory of unwind tables in the kernel.
+    pub table_memory: TableMemory,
     /// Which BPF object to load without a probe.
     pub forced_object: Option<ForcedObject>,
 }
@@ -87,6 +91,7 @@ impl Config {
                 duration: WindowDuration::DEFAULT,
                 frequency: Frequency::DEFAULT,
                 thread_labels: true,
+                table_memory: TableMemory::DEFAULT,
                 forced_object: None,
             },
             temp_dir: PathBuf::from("/tmp"),
@@ -100,7 +105,7 @@ impl Config {
         let LogConfig { level, format } = log;
         let HttpConfig { address } = http;
         let LabelConfig { node, external } = labels;
-        let ProfilingConfig { duration, frequency, thread_labels, forced_object } = profiling;
+        let ProfilingConfig { duration, frequency, thread_labels, table_memory, forced_object } = profiling;
         let at_once = [
             ("log-level", *level != new.log.level),
             ("log-format", *format != new.log.format),
@@ -113,6 +118,7 @@ impl Config {
             ("temp-dir", *temp_dir != new.temp_dir),
             ("profiling-duration", *duration != new.profiling.duration),
             ("profiling-cpu-sampling-frequency", *frequency != new.profiling.frequency),
+            ("unwind-table-memory", *table_memory != new.profiling.table_memory),
             ("force-object", *forced_object != new.profiling.forced_object),
         ];
         ReloadDiff { at_once: changed(&at_once), at_restart: changed(&at_restart) }
@@ -165,6 +171,7 @@ mod tests {
         new.temp_dir = "/var/tmp".into();
         new.profiling.duration = "1m".parse().unwrap();
         new.profiling.frequency = "99".parse().unwrap();
+        new.profiling.table_memory = "8MiB".parse().unwrap();
         new.profiling.forced_object = Some("baseline".parse().unwrap());
         let diff = Config::reload_diff(&defaults(), &new);
         assert!(diff.at_once.is_empty(), "{diff:?}");
@@ -176,6 +183,7 @@ mod tests {
                 "temp-dir",
                 "profiling-duration",
                 "profiling-cpu-sampling-frequency",
+                "unwind-table-memory",
                 "force-object"
             ]
         );

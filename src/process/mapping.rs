@@ -103,6 +103,11 @@ impl Mappings {
         Self(mappings.into())
     }
 
+    /// Every mapping, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = &Mapping> {
+        self.0.iter()
+    }
+
     /// What lies at an address; `None` where nothing executable is mapped.
     pub fn find(&self, address: UserAddress) -> Option<Place> {
         let after = self.0.partition_point(|mapping| mapping.range.start <= address);

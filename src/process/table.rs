@@ -20,6 +20,10 @@ const MAX_PROCESSES: usize = 16 * 1024;
 const MAX_IMAGES: usize = 3;
 /// For how long the samples of a dead process may still arrive, and its children inherit from it.
 const EXIT_GRACE: Duration = Duration::from_secs(5);
+/// Wait before a process is read again because an address of it has no mapping, and how often it doubles: up
+/// to seven minutes. A library that was just loaded is found at once; a broken stack asks in vain.
+const FIRST_REREAD_WAIT: Duration = Duration::from_millis(100);
+const MAX_DOUBLINGS: u32 = 12;
 /// A process without samples is forgotten after this time, and read again should it wake up.
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -32,6 +36,8 @@ pub struct Process {
     cgroup: Option<Arc<CgroupPath>>,
     exited: Option<BootTime>,
     last_seen: BootTime,
+    /// How often it was read again since that last brought new mappings.
+    futile_rereads: u32,
 }
 
 /// What a sample belongs to.
@@ -89,6 +95,11 @@ impl ProcessTable {
     /// Whether no process is tracked.
     pub fn is_empty(&self) -> bool {
         self.processes.is_empty()
+    }
+
+    /// Whether a process is tracked.
+    pub fn contains(&self, process: ProcessId) -> bool {
+        self.processes.contains_key(&process)
     }
 
     /// How many processes were not tracked because the table was full.
@@ -191,6 +202,11 @@ impl ProcessTable {
         match inspected {
             Some(inspected) => {
                 image.comm = inspected.comm;
+                if let AddressSpace::Known { mappings, .. } = &image.address_space
+                    && *mappings != inspected.mappings
+                {
+                    process.futile_rereads = 0;
+                }
                 image.address_space = AddressSpace::Known { mappings: inspected.mappings, read_at };
                 process.cgroup = inspected.cgroup.or_else(|| process.cgroup.take());
             }
@@ -210,12 +226,17 @@ impl ProcessTable {
         }
     }
 
-    /// Makes the next sample of a process ask for an inspection: an address was in none of its mappings.
-    pub fn expire(&mut self, id: ProcessId) {
-        if let Some(image) = self.processes.get_mut(&id).and_then(|process| process.images.last_mut())
+    /// Makes the next sample of a process ask for an inspection, for a sample taken at `time` met an address in
+    /// none of its mappings. Each time that brings nothing new doubles the wait until the next.
+    pub fn expire(&mut self, id: ProcessId, time: BootTime) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let wait = FIRST_REREAD_WAIT * 2_u32.pow(process.futile_rereads.min(MAX_DOUBLINGS));
+        if let Some(image) = process.images.last_mut()
             && let AddressSpace::Known { read_at, .. } = &mut image.address_space
+            && time.since(*read_at) >= wait
         {
             *read_at = BootTime::default();
+            process.futile_rereads += 1;
         }
     }
 
@@ -250,7 +271,8 @@ impl ProcessTable {
             self.untracked += 1;
             return;
         }
-        let process = Process { images: vec![image], cgroup, exited: None, last_seen: now };
+        let process =
+            Process { images: vec![image], cgroup, exited: None, last_seen: now, futile_rereads: 0 };
         self.processes.insert(id, process);
     }
 }
@@ -311,8 +333,14 @@ mod tests {
         assert!(!table.observe(id, at(62), None).unwrap().inspect);
         assert!(table.observe(id, at(63), None).unwrap().inspect);
         assert!(!table.observe(id, at(64), None).unwrap().inspect);
-        table.expire(id);
+        table.complete(id, at(64), inspected("a"));
+        table.expire(id, at(64));
+        assert!(!table.observe(id, at(64), None).unwrap().inspect, "read after the sample was taken");
+        table.expire(id, at(65));
         assert!(table.observe(id, at(65), None).unwrap().inspect);
+        table.complete(id, at(65), inspected("a"));
+        table.expire(id, BootTime { nanos: 65 * SECOND + 150_000_000 });
+        assert!(!table.observe(id, at(65), None).unwrap().inspect, "the wait has doubled");
     }
 
     #[test]

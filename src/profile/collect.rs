@@ -3,12 +3,12 @@
 //! What an address means is often known only later, when a process has been inspected. So the window keeps
 //! raw stacks, and all are resolved at once when it closes.
 
-use crate::address::{KernelAddress, UserAddress};
+use crate::address::KernelAddress;
 use crate::process::cgroup::CgroupId;
 use crate::process::id::ProcessId;
 use crate::process::image::ImageId;
 use crate::profile::Thread;
-use crate::sample::record::RawSample;
+use crate::sample::record::{RawSample, UserFrame};
 use std::collections::HashMap;
 
 /// Bytes of raw stacks in one window. At 300 bytes a stack, 110 000 different ones: ten seconds of 100 CPUs
@@ -31,7 +31,7 @@ pub struct RawStack {
     /// As [`RawSample::kernel_stack`].
     pub kernel: Box<[KernelAddress]>,
     /// As [`RawSample::user_stack`].
-    pub user: Box<[UserAddress]>,
+    pub user: Box<[UserFrame]>,
 }
 
 /// What became of a sample.
@@ -75,7 +75,7 @@ impl RawWindow {
         if self.bytes >= 2 * MAX_BYTES && !self.stacks.contains_key(&stack) {
             return Kept::Dropped;
         }
-        let bytes = size_of::<(RawStack, u64)>() + 8 * (stack.kernel.len() + stack.user.len());
+        let bytes = size_of::<(RawStack, u64)>() + size_of_val(&*stack.kernel) + size_of_val(&*stack.user);
         let total = self.stacks.entry(stack).or_insert_with(|| {
             self.bytes += bytes;
             0
@@ -103,7 +103,8 @@ mod tests {
     use crate::process::cgroup::CgroupId;
     use crate::process::comm::Comm;
     use crate::process::id::{BootTime, ProcessId, Tgid, ThreadId};
-    use crate::sample::record::RawSample;
+    use crate::sample::record::{RawSample, UserFrame};
+    use parca_agent_common::unwind::StackEnd;
 
     fn sample(user: Vec<u64>) -> RawSample {
         RawSample {
@@ -114,7 +115,10 @@ mod tests {
             cgroup: CgroupId(1),
             kernel_thread: false,
             kernel_stack: vec![KernelAddress(1)],
-            user_stack: user.into_iter().map(UserAddress).collect(),
+            user_stack: user.into_iter().map(|address| UserFrame::Address(UserAddress(address))).collect(),
+            user_end: StackEnd::Complete,
+            guessed: false,
+            unknown_process: false,
             count: 2,
         }
     }
@@ -132,7 +136,7 @@ mod tests {
     #[test]
     fn a_full_window_keeps_samples_without_their_stacks() {
         let mut window = RawWindow::default();
-        let frames_to_fill = MAX_BYTES as u64 / 8;
+        let frames_to_fill = (MAX_BYTES / size_of::<UserFrame>()) as u64;
         assert_eq!(window.add(sample((0..frames_to_fill).collect()), None), Kept::Whole);
         assert_eq!(window.add(sample(vec![5]), None), Kept::WithoutStack);
         assert_eq!(window.add(sample(vec![6]), None), Kept::WithoutStack);

@@ -11,6 +11,7 @@ use crate::process::id::ProcessId;
 use crate::process::image::{AddressSpace, ImageId};
 use crate::process::mapping::Place;
 use crate::process::table::ImageInfo;
+use crate::sample::record::UserFrame;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -66,10 +67,11 @@ pub fn processes_to_reread(window: &RawWindow, images: &Images) -> Vec<(ProcessI
         .filter_map(|(raw, _)| {
             let key = (raw.process, raw.image?);
             let AddressSpace::Known { mappings, .. } = &images.get(&key)?.address_space else { return None };
-            let unmapped = |(depth, address): (usize, &UserAddress)| {
-                mappings.find(UserAddress(call_address(address.0, depth))).is_none()
+            let unmapped = |frame: &UserFrame| match frame {
+                UserFrame::Address(address) => mappings.find(*address).is_none(),
+                UserFrame::Object(..) => false,
             };
-            raw.user.iter().enumerate().any(unmapped).then_some(key)
+            raw.user.iter().any(unmapped).then_some(key)
         })
         .collect();
     stale.sort_unstable();
@@ -106,9 +108,11 @@ impl FrameBuffer {
         self.frames.extend(
             kernel.map(|(depth, address)| Frame::Kernel(KernelAddress(call_address(address.0, depth)))),
         );
-        for (depth, address) in raw.user.iter().enumerate() {
-            let address = UserAddress(call_address(address.0, depth));
-            let frame = user_frame(raw.process, address, image);
+        for frame in &raw.user {
+            let frame = match frame {
+                UserFrame::Object(object, offset) => Frame::Object { object: *object, offset: *offset },
+                UserFrame::Address(address) => user_frame(raw.process, *address, image),
+            };
             self.frames.push(frame);
             if let Frame::Unresolved(reason) = frame {
                 *unresolved.entry(reason).or_default() += count;
@@ -119,7 +123,7 @@ impl FrameBuffer {
     }
 }
 
-/// A frame above the leaf holds the address to return to, which may lie past the end of the calling
+/// A kernel frame above the leaf holds the address to return to, which may lie past the end of the calling
 /// function; the byte before it is inside the call instruction.
 fn call_address(address: u64, depth: usize) -> u64 {
     if depth == 0 { address } else { address.saturating_sub(1) }

@@ -2,8 +2,8 @@
 
 use super::Record;
 use super::btf;
-use super::object::{self, CounterMap, ObjectError, ObjectKind};
-use super::record::RawSample;
+use super::object::{self, CounterMap, ObjectError, ObjectKind, SAMPLE_PROGRAM};
+use super::record::{RawSample, UserFrame};
 use crate::address::{KernelAddress, UserAddress};
 use crate::process::cgroup::CgroupId;
 use crate::process::comm::Comm;
@@ -13,6 +13,7 @@ use aya::maps::{Array, HashMap, MapData, StackTraceMap};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use parca_agent_common::limits::BASELINE_ENTRIES_MIN;
 use parca_agent_common::record::{CountKey, FLAG_KERNEL_THREAD};
+use parca_agent_common::unwind::StackEnd;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -71,7 +72,7 @@ impl Baseline {
                 stacks: object::take_map(&mut bpf, "STACKS_1")?,
             },
         ];
-        let mut settings: Array<_, [u32; 8]> = object::take_map(&mut bpf, "SETTINGS")?;
+        let mut settings: Array<_, [u32; 12]> = object::take_map(&mut bpf, "SETTINGS")?;
         // Without the offsets a sample has no start time, and the agent looks it up in /proc.
         if let Some(offsets) =
             std::fs::read(btf::KERNEL_BTF).ok().and_then(|btf| btf::task_offsets(&btf).ok())
@@ -82,7 +83,7 @@ impl Baseline {
         }
         let active = object::take_map(&mut bpf, "ACTIVE")?;
         let counters = object::take_map(&mut bpf, "COUNTERS")?;
-        object::load_sample_program(&mut bpf)?;
+        object::load_sample_program(&mut bpf, SAMPLE_PROGRAM)?;
         Ok((Self { bpf, sets, active, filling: 0, retired: None, swapped: Instant::now() }, counters))
     }
 
@@ -174,7 +175,10 @@ impl MapSet {
             cgroup: CgroupId(key.cgroup_id),
             kernel_thread: key.flags & FLAG_KERNEL_THREAD != 0,
             kernel_stack: self.stack(key.kernel_stack, KernelAddress),
-            user_stack: self.stack(key.user_stack, UserAddress),
+            user_stack: user_frames(self.stack(key.user_stack, UserAddress)),
+            user_end: if key.user_stack < 0 { StackEnd::UnreadableStack } else { StackEnd::Unknown },
+            guessed: false,
+            unknown_process: false,
             count,
         }
     }
@@ -184,6 +188,14 @@ impl MapSet {
         let stack = u32::try_from(id).ok().and_then(|id| self.stacks.get(&id, 0).ok());
         stack.map_or_else(Vec::new, |stack| stack.frames().iter().map(|frame| address(frame.ip)).collect())
     }
+}
+
+/// The kernel's walk by frame pointers gives the addresses to return to; a frame names the call.
+fn user_frames(addresses: Vec<UserAddress>) -> Vec<UserFrame> {
+    let call = |(depth, address): (usize, UserAddress)| {
+        UserFrame::Address(UserAddress(address.0.saturating_sub(u64::from(depth > 0))))
+    };
+    addresses.into_iter().enumerate().map(call).collect()
 }
 
 /// When a process started, for kernels that tell no offsets: to the clock tick, and 0 for one that is gone.

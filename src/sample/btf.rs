@@ -31,9 +31,26 @@ pub enum BtfError {
     },
 }
 
-/// The offsets that the BPF programs need, from the text of [`KERNEL_BTF`].
+/// The offsets that the BPF programs need, from the text of [`KERNEL_BTF`], for a kernel with the helper
+/// `bpf_task_pt_regs`.
 pub fn task_offsets(btf: &[u8]) -> Result<Settings, BtfError> {
+    offsets(&Btf::parse(btf).ok_or(BtfError::Malformed)?)
+}
+
+/// The same for a kernel without that helper: the registers are at the top of the task's kernel stack.
+pub fn task_offsets_with_registers(btf: &[u8]) -> Result<Settings, BtfError> {
     let btf = Btf::parse(btf).ok_or(BtfError::Malformed)?;
+    let missing = |structure| BtfError::Missing { structure, member: "size" };
+    let registers = btf.size_of("pt_regs").ok_or(missing("pt_regs"))?;
+    let stack = btf.size_of("thread_union").unwrap_or(USUAL_STACK_BYTES);
+    let user_registers = stack.checked_sub(registers).ok_or(missing("thread_union"))?;
+    Ok(Settings { user_registers, ..offsets(&btf)? })
+}
+
+/// `THREAD_SIZE` of x86_64 and, with pages of 4 KiB, of aarch64.
+const USUAL_STACK_BYTES: u32 = 16 << 10;
+
+fn offsets(btf: &Btf<'_>) -> Result<Settings, BtfError> {
     let structure = "task_struct";
     let offset = |member| btf.member_offset(structure, member).ok_or(BtfError::Missing { structure, member });
     Ok(Settings {
@@ -44,6 +61,7 @@ pub fn task_offsets(btf: &[u8]) -> Result<Settings, BtfError> {
         task_tgid: offset("tgid")?,
         task_pid: offset("pid")?,
         task_comm: offset("comm")?,
+        task_stack: offset("stack")?,
         ..Settings::default()
     })
 }
@@ -109,6 +127,16 @@ impl<'a> Btf<'a> {
 
     fn name(&self, at: usize) -> &'a [u8] {
         self.strings.get(at..).and_then(|rest| rest.split(|byte| *byte == 0).next()).unwrap_or_default()
+    }
+
+    /// Bytes of a structure or union.
+    fn size_of(&self, name: &str) -> Option<u32> {
+        self.offsets.iter().find_map(|&at| {
+            let found = self.type_at(at)?;
+            let is_it =
+                matches!(found.kind, KIND_STRUCT | KIND_UNION) && self.name(found.name) == name.as_bytes();
+            is_it.then(|| word(self.types, at + 8))?
+        })
     }
 
     fn member_offset(&self, structure: &str, member: &str) -> Option<u32> {

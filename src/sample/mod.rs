@@ -12,6 +12,7 @@ mod modern;
 pub mod object;
 mod privilege;
 pub mod record;
+pub mod tables;
 
 use crate::process::event::ProcessEvent;
 use crate::process::id::BootTime;
@@ -31,6 +32,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
+use tables::{TablesError, UnwindTables};
 
 /// Something that the kernel sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct SamplerOptions {
     pub frequency: u32,
     /// The one object to use, instead of the best that loads.
     pub force: Option<ObjectKind>,
+    /// Most bytes of unwind rows in the kernel.
+    pub table_bytes: usize,
 }
 
 impl SamplerOptions {
@@ -76,6 +80,9 @@ pub enum StartError {
     /// An object does not run here.
     #[error(transparent)]
     Object(#[from] ObjectError),
+    /// The tables of the unwinder cannot be written.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
     /// No CPU could be sampled.
     #[error("failed to sample any CPU")]
     Clock(#[source] io::Error),
@@ -127,6 +134,14 @@ impl Sampler {
         match self.loaded {
             Loaded::Modern(_) => ObjectKind::Modern,
             Loaded::Baseline(_) => ObjectKind::Baseline,
+        }
+    }
+
+    /// The tables of the unwinder, where the object has one.
+    pub fn tables(&self) -> Option<Arc<UnwindTables>> {
+        match &self.loaded {
+            Loaded::Modern(modern) => Some(modern.tables().clone()),
+            Loaded::Baseline(_) => None,
         }
     }
 
@@ -205,7 +220,7 @@ fn load(options: SamplerOptions, cpus: usize) -> Result<(Loaded, CounterMap), St
     if options.force == Some(ObjectKind::Baseline) {
         return baseline();
     }
-    match Modern::load(cpus, options.frequency) {
+    match Modern::load(cpus, options.frequency, options.table_bytes) {
         Ok((modern, counters)) => Ok((Loaded::Modern(Box::new(modern)), counters)),
         Err(error) if options.force == Some(ObjectKind::Modern) => Err(error),
         Err(error) => {
@@ -216,12 +231,12 @@ fn load(options: SamplerOptions, cpus: usize) -> Result<(Loaded, CounterMap), St
 }
 
 fn program_descriptor(loaded: &Loaded) -> Result<OwnedFd, StartError> {
-    let bpf = match loaded {
-        Loaded::Modern(modern) => modern.bpf(),
-        Loaded::Baseline(baseline) => baseline.bpf(),
+    let (bpf, name) = match loaded {
+        Loaded::Modern(modern) => (modern.bpf(), modern.program()),
+        Loaded::Baseline(baseline) => (baseline.bpf(), SAMPLE_PROGRAM),
     };
-    let program = bpf.program(SAMPLE_PROGRAM).ok_or(ObjectError::Absent(SAMPLE_PROGRAM))?;
-    let failed = |source| ObjectError::Program { program: SAMPLE_PROGRAM, source };
+    let program = bpf.program(name).ok_or(ObjectError::Absent(name))?;
+    let failed = |source| ObjectError::Program { program: name, source };
     let descriptor = program.fd().map_err(failed)?;
     Ok(descriptor.as_fd().try_clone_to_owned().map_err(|error| failed(ProgramError::IOError(error)))?)
 }

@@ -1,14 +1,19 @@
 //! The object for kernels with a ring buffer: loading it, and reading its rings.
+//!
+//! Its sampling program exists twice: one loops over the frames of a stack (`bpf_loop`, 5.17), the other is
+//! followed by further programs, each with some frames. The kernel's verifier says which runs here.
 
 use super::btf;
-use super::object::{self, CounterMap, ObjectError, ObjectKind};
+use super::object::{self, CounterMap, ObjectError, ObjectKind, SAMPLE_PROGRAM};
 use super::record::{RawSample, decode_process_event};
+use super::tables::UnwindTables;
 use super::{Record, StartError};
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{MapData, ProgramArray, RingBuf};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use parca_agent_common::limits::{SAMPLE_RING_BYTES_MAX, SAMPLE_RING_BYTES_MIN};
 use parca_agent_common::settings::Settings;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 /// Programs on raw tracepoints, and where each belongs.
 const TRACEPOINTS: [(&str, &str); 3] = [
@@ -22,21 +27,67 @@ const AVERAGE_SAMPLE_BYTES: usize = 512;
 /// For how long the sample ring must hold what all CPUs send while the agent does not read.
 const RING_SECONDS: usize = 2;
 
+/// The sampling program that is followed by others, and the one that follows.
+const STEPPING_PROGRAM: &str = "take_sample_in_steps";
+const FOLLOWING_PROGRAM: &str = "take_frames";
+
+/// Bits of an address above the 48 that user space has on every aarch64 kernel of ours: pointer
+/// authentication writes there.
+#[cfg(target_arch = "aarch64")]
+const PAC_MASK: u64 = !0 << 48;
+/// There is no pointer authentication.
+#[cfg(target_arch = "x86_64")]
+const PAC_MASK: u64 = 0;
+
+/// How the object walks over the frames of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walk {
+    /// In a loop (5.17).
+    Loop,
+    /// From program to program (5.10).
+    Steps,
+}
+
 /// The object, loaded.
 pub(super) struct Modern {
     /// Holds the programs and their links; dropping it removes them from the kernel.
     bpf: Ebpf,
     samples: RingBuf<MapData>,
     events: RingBuf<MapData>,
+    tables: Arc<UnwindTables>,
+    walk: Walk,
+    /// Holds the program that follows.
+    _next_program: Option<ProgramArray<MapData>>,
 }
 
 impl Modern {
     /// Loads the object and attaches all but the timers.
-    pub(super) fn load(cpus: usize, frequency: u32) -> Result<(Self, CounterMap), StartError> {
+    pub(super) fn load(
+        cpus: usize,
+        frequency: u32,
+        table_bytes: usize,
+    ) -> Result<(Self, CounterMap), StartError> {
         let ring_bytes = ring_bytes(cpus, frequency);
         let kernel_types = std::fs::read(btf::KERNEL_BTF).map_err(StartError::NoKernelTypes)?;
-        let settings = Settings { wakeup_bytes: ring_bytes / 4, ..btf::task_offsets(&kernel_types)? };
-        drop(kernel_types);
+        let (wakeup_bytes, pac_mask) = (ring_bytes / 4, PAC_MASK);
+        let looping = Settings { wakeup_bytes, pac_mask, ..btf::task_offsets(&kernel_types)? };
+        match Self::load_with(Walk::Loop, looping, ring_bytes, table_bytes) {
+            Err(StartError::Object(ObjectError::Program { source, .. })) => {
+                log::info!(reason = source.to_string().as_str(); "the program that loops was refused (bpf_loop needs 5.17), stacks are walked in steps");
+                let offsets = btf::task_offsets_with_registers(&kernel_types)?;
+                let stepping = Settings { wakeup_bytes, pac_mask, ..offsets };
+                Self::load_with(Walk::Steps, stepping, ring_bytes, table_bytes)
+            }
+            other => other,
+        }
+    }
+
+    fn load_with(
+        walk: Walk,
+        settings: Settings,
+        ring_bytes: u32,
+        table_bytes: usize,
+    ) -> Result<(Self, CounterMap), StartError> {
         let words = settings.to_words();
         let mut bpf = EbpfLoader::new()
             .btf(None)
@@ -48,11 +99,34 @@ impl Modern {
         let samples = object::take_map(&mut bpf, "SAMPLES")?;
         let events = object::take_map(&mut bpf, "PROCESS_EVENTS")?;
         let counters = object::take_map(&mut bpf, "COUNTERS")?;
-        object::load_sample_program(&mut bpf)?;
+        let mut next_program: ProgramArray<MapData> = object::take_map(&mut bpf, "NEXT_PROGRAM")?;
+        match walk {
+            Walk::Loop => object::load_sample_program(&mut bpf, SAMPLE_PROGRAM)?,
+            Walk::Steps => {
+                object::load_sample_program(&mut bpf, STEPPING_PROGRAM)?;
+                object::load_sample_program(&mut bpf, FOLLOWING_PROGRAM)?;
+                object::set_next_program(&bpf, FOLLOWING_PROGRAM, &mut next_program)?;
+            }
+        }
         for (program, tracepoint) in TRACEPOINTS {
             object::attach_raw_tracepoint(&mut bpf, program, tracepoint)?;
         }
-        Ok((Self { bpf, samples, events }, counters))
+        let tables = Arc::new(UnwindTables::new(&mut bpf, table_bytes)?);
+        let _next_program = (walk == Walk::Steps).then_some(next_program);
+        Ok((Self { bpf, samples, events, tables, walk, _next_program }, counters))
+    }
+
+    /// Name of the program that the timers run.
+    pub(super) fn program(&self) -> &'static str {
+        match self.walk {
+            Walk::Loop => SAMPLE_PROGRAM,
+            Walk::Steps => STEPPING_PROGRAM,
+        }
+    }
+
+    /// The tables of the unwinder.
+    pub(super) fn tables(&self) -> &Arc<UnwindTables> {
+        &self.tables
     }
 
     pub(super) fn bpf(&self) -> &Ebpf {
@@ -72,11 +146,13 @@ impl Modern {
             let Some(item) = self.events.next() else { break };
             receive(decode_process_event(&item).map_or(Record::Undecodable, Record::Process));
         }
-        for _ in 0..budget {
-            let Some(item) = self.samples.next() else { return true };
-            receive(RawSample::decode(&item).map_or(Record::Undecodable, Record::Sample));
-        }
-        false
+        self.tables.resolve(|object_of| {
+            for _ in 0..budget {
+                let Some(item) = self.samples.next() else { return true };
+                receive(RawSample::decode(&item, object_of).map_or(Record::Undecodable, Record::Sample));
+            }
+            false
+        })
     }
 }
 

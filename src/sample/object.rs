@@ -1,6 +1,6 @@
 //! The two BPF objects, embedded in the binary.
 
-use aya::maps::{Map, MapData};
+use aya::maps::{Map, MapData, ProgramArray};
 use aya::programs::{PerfEvent, ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfError};
 
@@ -31,7 +31,7 @@ impl ObjectKind {
     }
 }
 
-/// Name of the sampling program in both objects.
+/// Name of the program that takes a whole sample, in both objects.
 pub(super) const SAMPLE_PROGRAM: &str = "take_sample";
 
 /// Why an object does not run here.
@@ -65,12 +65,25 @@ pub(super) fn take_map<M: TryFrom<Map>>(bpf: &mut Ebpf, name: &'static str) -> R
     bpf.take_map(name).and_then(|map| M::try_from(map).ok()).ok_or(ObjectError::Absent(name))
 }
 
-/// Loads the sampling program into the kernel; a [`super::clock::SamplingClock`] runs it.
-pub(super) fn load_sample_program(bpf: &mut Ebpf) -> Result<(), ObjectError> {
-    let failed = |source| ObjectError::Program { program: SAMPLE_PROGRAM, source };
-    let program = bpf.program_mut(SAMPLE_PROGRAM).ok_or(ObjectError::Absent(SAMPLE_PROGRAM))?;
+/// Loads a sampling program into the kernel; a [`super::clock::SamplingClock`] runs it.
+pub(super) fn load_sample_program(bpf: &mut Ebpf, name: &'static str) -> Result<(), ObjectError> {
+    let failed = |source| ObjectError::Program { program: name, source };
+    let program = bpf.program_mut(name).ok_or(ObjectError::Absent(name))?;
     let program: &mut PerfEvent = program.try_into().map_err(failed)?;
     program.load().map_err(failed)
+}
+
+/// Lets programs go on with a loaded program, the only one of the array.
+pub(super) fn set_next_program(
+    bpf: &Ebpf,
+    name: &'static str,
+    programs: &mut ProgramArray<MapData>,
+) -> Result<(), ObjectError> {
+    let failed = |source| ObjectError::Program { program: name, source };
+    let program = bpf.program(name).ok_or(ObjectError::Absent(name))?.fd().map_err(failed)?;
+    programs
+        .set(0, program, 0)
+        .map_err(|source| ObjectError::Load { kind: ObjectKind::Modern, source: source.into() })
 }
 
 /// Loads a program and attaches it to a raw tracepoint (4.17), until the object is dropped.

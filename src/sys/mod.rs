@@ -4,3 +4,4 @@
 pub mod descriptor;
 pub mod kernfs;
 pub mod perf_event;
+pub mod shared_array;

@@ -57,7 +57,7 @@ pub(crate) fn fault(id: i32, floor: &Floor) -> Option<Fault> {
     };
     let newer = Fault::unless_known(floor.release, since, &what);
     newer.or_else(|| {
-        let withheld = floor.helpers.is_some_and(|helpers| helpers.iter().all(|(id, _)| *id != number));
+        let withheld = floor.helpers.iter().all(|(id, _)| *id != number);
         withheld.then_some(Fault::Withheld { what, floor: floor.release })
     })
 }

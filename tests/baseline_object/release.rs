@@ -23,8 +23,8 @@ pub(crate) struct Floor {
     pub(crate) work: u64,
     /// Sections that the loader makes programs of; a name before a slash stands for all behind it.
     pub(crate) programs: &'static [&'static str],
-    /// Helpers that the programs may call; `None` for all that the release has.
-    pub(crate) helpers: Option<&'static [(u32, &'static str)]>,
+    /// Helpers that the programs may call.
+    pub(crate) helpers: &'static [(u32, &'static str)],
     /// Kinds of maps that are in use, which leaves none newer than meant.
     pub(crate) maps: &'static [u32],
 }

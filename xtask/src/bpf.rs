@@ -14,14 +14,16 @@ pub(crate) struct Object {
     /// The instruction set it may use. Set for the linked binary only: the crates below it are bitcode
     /// for any instruction set.
     pub(crate) cpu: &'static str,
+    /// Whether it describes its own types (BTF), which maps of maps need, and old kernels do not know.
+    pub(crate) btf: bool,
 }
 
 /// Every object that the agent carries.
 pub(crate) const OBJECTS: [Object; 2] = [
     // 32-bit arithmetic and jumps came with kernel 5.1; this object needs 5.8 for other reasons.
-    Object { name: "modern", cpu: "v3" },
+    Object { name: "modern", cpu: "v3", btf: true },
     // Kernel 4.18 knows no 32-bit jumps (v3), and its verifier tracks 32-bit arithmetic badly.
-    Object { name: "baseline", cpu: "v1" },
+    Object { name: "baseline", cpu: "v1", btf: false },
 ];
 
 /// Where and for which machine to build.
@@ -58,6 +60,9 @@ impl Build<'_> {
             .args(["--profile", "bpf", "--target", BPF_TARGET, "--target-dir"])
             .arg(&target_dir)
             .args(["--", "-C", &format!("target-cpu={}", object.cpu)]);
+        if object.btf {
+            cargo.args(["-C", "debuginfo=2", "-C", "link-arg=--btf"]);
+        }
         if self.deny_warnings {
             cargo.arg("-Dwarnings");
         }

@@ -8,7 +8,7 @@ pub enum Counter {
     SamplesTaken = 0,
     /// The sample ring had no room; the sample is lost.
     SampleRingFull = 1,
-    /// The user stack could not be read; the sample went out without it.
+    /// `baseline` only: the user stack could not be read; the sample went out without it.
     UserStackFailed = 2,
     /// The kernel stack could not be read; the sample went out without it.
     KernelStackFailed = 3,

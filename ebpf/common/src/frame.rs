@@ -25,16 +25,22 @@ pub struct FrameWord(pub u64);
 impl FrameWord {
     /// An address in the process.
     #[inline(always)]
-    pub fn address(address: u64, guessed: bool) -> Self {
-        Self((address & ((1 << ADDRESS_BITS) - 1)) | if guessed { GUESSED } else { 0 })
+    pub fn address(address: u64) -> Self {
+        Self(address & ((1 << ADDRESS_BITS) - 1))
     }
 
     /// A place in the file of an object slot.
     #[inline(always)]
-    pub fn object(slot: u32, offset: u64, guessed: bool) -> Self {
+    pub fn object(slot: u32, offset: u64) -> Self {
         let slot = (u64::from(slot) & ((1 << SLOT_BITS) - 1)) << OFFSET_BITS;
         let offset = offset & ((1 << OFFSET_BITS) - 1);
-        Self((KIND_OBJECT << KIND_SHIFT) | slot | offset | if guessed { GUESSED } else { 0 })
+        Self((KIND_OBJECT << KIND_SHIFT) | slot | offset)
+    }
+
+    /// The same, marked if it was reached through a frame pointer where no table says that there is one.
+    #[inline(always)]
+    pub fn marked(self, guessed: bool) -> Self {
+        Self(self.0 | if guessed { GUESSED } else { 0 })
     }
 }
 
@@ -80,13 +86,13 @@ mod tests {
     #[test]
     fn a_word_says_what_was_put_in() {
         for guessed in [false, true] {
-            let word = FrameWord::address(0x7fff_ffff_f123, guessed);
+            let word = FrameWord::address(0x7fff_ffff_f123).marked(guessed);
             assert_eq!(
                 (word.place(), word.is_guessed()),
                 (Some(FramePlace::Address(0x7fff_ffff_f123)), guessed)
             );
             let (slot, offset) = ((1 << 23) - 1, (1 << 36) - 1);
-            let word = FrameWord::object(slot, offset, guessed);
+            let word = FrameWord::object(slot, offset).marked(guessed);
             let place = FramePlace::Object { slot, offset };
             assert_eq!((word.place(), word.is_guessed()), (Some(place), guessed));
         }

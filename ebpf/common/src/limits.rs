@@ -1,6 +1,6 @@
 //! Bounds of everything the kernel side stores or sends.
 
-/// Frames of one stack that `bpf_get_stack` returns at most: the default of the sysctl
+/// Frames of one kernel stack, or of a user stack in `baseline`, that `bpf_get_stack` returns at most: the default of the sysctl
 /// `kernel.perf_event_max_stack`. A stack of exactly this many frames may have lost its outermost ones.
 pub const MAX_STACK_FRAMES: usize = 127;
 
@@ -28,3 +28,33 @@ pub const WAKEUP_INTERVAL_NANOS: u64 = 200_000_000;
 
 /// Smallest number of entries of the count and stack maps of `baseline`, a power of two.
 pub const BASELINE_ENTRIES_MIN: u32 = 2048;
+
+/// User frames of one sample where the kernel has `bpf_loop` (5.17).
+pub const MAX_USER_FRAMES: usize = 1024;
+
+/// User frames that one program walks before it calls the next, and programs that may follow one another,
+/// where the kernel has no `bpf_loop`: it lets 33 tail calls follow one another (32 before 6.1).
+pub const FRAMES_PER_TAIL_CALL: u32 = 8;
+/// See [`FRAMES_PER_TAIL_CALL`].
+pub const MAX_TAIL_CALLS: u32 = 32;
+
+/// Processes whose mappings the kernel side knows.
+pub const MAX_PROCESSES: u32 = 16 * 1024;
+
+/// Blocks of mappings: 2 MiB, for 131 072 mappings.
+pub const MAPPING_BLOCKS: u32 = 32;
+
+/// Object files that the kernel side can name.
+pub const MAX_OBJECT_SLOTS: u32 = 16 * 1024;
+
+/// Pages of code of all object files together: 8 GiB of code.
+pub const MAX_CODE_PAGES: u32 = 128 * 1024;
+
+/// Rules: as many as a row can name.
+pub const MAX_RULES: u32 = 64 * 1024;
+
+/// Blocks of rows in one inner map, which is what is allocated at a time: 1 MiB.
+pub const BLOCKS_PER_SLAB: u32 = 16;
+
+/// Inner maps at most: 256 MiB of rows.
+pub const MAX_SLABS: u32 = 256;

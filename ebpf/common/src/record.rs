@@ -1,15 +1,20 @@
 //! Records that leave the kernel.
 
-use crate::limits::{COMM_LENGTH, MAX_STACK_BYTES};
+use crate::limits::{COMM_LENGTH, MAX_STACK_BYTES, MAX_USER_FRAMES};
 
 /// The task is a kernel thread (`PF_KTHREAD`).
 pub const FLAG_KERNEL_THREAD: u32 = 1 << 0;
-/// The user stack exists but could not be read.
+/// `baseline` only: the user stack exists but could not be read.
 pub const FLAG_USER_STACK_FAILED: u32 = 1 << 1;
 /// The kernel stack exists but could not be read.
 pub const FLAG_KERNEL_STACK_FAILED: u32 = 1 << 2;
+/// The kernel side knew no mappings of the process, so frame pointers were followed.
+pub const FLAG_PROCESS_UNKNOWN: u32 = 1 << 3;
 
-/// Head of one sample; `kernel_frames` and then `user_frames` 64-bit addresses follow it, leaf first.
+/// Head of one sample; `kernel_frames` 64-bit addresses and then `user_frames`
+/// [`FrameWord`](crate::frame::FrameWord)s follow it, leaf first.
+///
+/// A kernel frame above the leaf holds the address to return to, a user frame the call itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct SampleHeader {
@@ -29,10 +34,10 @@ pub struct SampleHeader {
     pub flags: u32,
     /// Kernel addresses that follow the header.
     pub kernel_frames: u16,
-    /// User addresses that follow the kernel ones.
+    /// User frames that follow the kernel ones.
     pub user_frames: u16,
-    /// Zero.
-    pub reserved: u32,
+    /// Why the user stack has no more frames: a [`StackEnd`](crate::unwind::StackEnd).
+    pub user_end: u32,
     /// Name of the thread, NUL-terminated unless it fills the array.
     pub comm: [u8; COMM_LENGTH],
 }
@@ -40,7 +45,8 @@ pub struct SampleHeader {
 const _: () = assert!(size_of::<SampleHeader>() == 64);
 
 /// Size of the largest sample record.
-pub const MAX_SAMPLE_BYTES: usize = size_of::<SampleHeader>() + 2 * MAX_STACK_BYTES;
+pub const MAX_SAMPLE_BYTES: usize =
+    size_of::<SampleHeader>() + MAX_STACK_BYTES + MAX_USER_FRAMES * size_of::<u64>();
 
 /// What a [`ProcessEvent`] tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +151,7 @@ mod user {
                 flags: fields.u32()?,
                 kernel_frames: fields.u16()?,
                 user_frames: fields.u16()?,
-                reserved: fields.u32()?,
+                user_end: fields.u32()?,
                 comm: fields.array()?,
             };
             Some((header, fields.0))

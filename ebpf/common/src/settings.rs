@@ -19,18 +19,25 @@ pub struct Settings {
     pub task_pid: u32,
     /// `task_struct.comm`.
     pub task_comm: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// `task_struct.stack`, a pointer to the kernel stack's lowest byte.
+    pub task_stack: u32,
     /// A fill level of the sample ring, in bytes, at which the agent is woken at once.
     pub wakeup_bytes: u32,
+    /// From `task_struct.stack` to the registers with which the task entered the kernel (`pt_regs`), where the
+    /// kernel has no helper that finds them; 0 where it has `bpf_task_pt_regs` (5.15).
+    pub user_registers: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// aarch64: bits of a user address that pointer authentication may have changed.
+    pub pac_mask: u64,
 }
 
-const _: () = assert!(size_of::<Settings>() == 32);
+const _: () = assert!(size_of::<Settings>() == 48);
 
 #[cfg(feature = "user")]
 impl Settings {
     /// The same bytes as plain words, in which form a loader takes them.
-    pub fn to_words(self) -> [u32; 8] {
+    pub fn to_words(self) -> [u32; 12] {
         [
             self.task_group_leader,
             self.task_start_boot_time,
@@ -38,8 +45,12 @@ impl Settings {
             self.task_tgid,
             self.task_pid,
             self.task_comm,
-            self.reserved,
+            self.task_stack,
             self.wakeup_bytes,
+            self.user_registers,
+            self.reserved,
+            self.pac_mask as u32,
+            (self.pac_mask >> 32) as u32,
         ]
     }
 }

@@ -1,13 +1,25 @@
 //! Every map of this object, and why it has its size.
+//!
+//! The agent writes the tables through its own address space (`BPF_F_MMAPABLE`, 5.5), without a system call
+//! for each entry.
 
-use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
+use aya_ebpf::macros::{btf_map, map};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf};
 use parca_agent_common::counter::Counter;
 use parca_agent_common::limits::{
-    MAX_STACK_FRAMES, MET_PROCESSES, PROCESS_EVENT_RING_BYTES, SAMPLE_RING_BYTES_MIN,
+    BLOCKS_PER_SLAB, MAPPING_BLOCKS, MAX_CODE_PAGES, MAX_OBJECT_SLOTS, MAX_PROCESSES, MAX_RULES, MAX_SLABS,
+    MAX_STACK_FRAMES, MAX_USER_FRAMES, MET_PROCESSES, PROCESS_EVENT_RING_BYTES, SAMPLE_RING_BYTES_MIN,
 };
 use parca_agent_common::record::SampleHeader;
 use parca_agent_common::settings::Settings;
+use parca_agent_common::table::{
+    MAPPINGS_PER_BLOCK, MappingEntry, ObjectEntry, PageEntry, ProcessEntry, ROWS_PER_BLOCK,
+};
+use parca_agent_common::unwind::rule::{Row, Rule};
+
+use crate::unwinder::Unwinder;
 
 /// Samples on their way to the agent (5.8). The agent sizes it when it loads the object.
 #[map]
@@ -34,14 +46,54 @@ pub static LAST_WAKEUP: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static SCRATCH: PerCpuArray<SampleRecord> = PerCpuArray::with_max_entries(1, 0);
 
-/// Room for one stack and for what a masked index can reach beyond [`MAX_STACK_FRAMES`].
-pub const STACK_SLOTS: usize = (MAX_STACK_FRAMES + 1).next_power_of_two();
+/// Where a stack is unwound, one a CPU for the same reason.
+#[map]
+pub static UNWINDER: PerCpuArray<Unwinder> = PerCpuArray::with_max_entries(1, 0);
 
-/// A sample as it leaves the kernel, at its largest.
+/// Processes whose mappings are known, by process id. Preallocated: programs insert at fork, in any context.
+#[map]
+pub static PROCESSES: HashMap<u32, ProcessEntry> = HashMap::with_max_entries(MAX_PROCESSES, 0);
+
+/// Executable mappings, a run for each address space. 64 KiB a value.
+#[map]
+pub static MAPPINGS: Array<[MappingEntry; MAPPINGS_PER_BLOCK]> =
+    Array::with_max_entries(MAPPING_BLOCKS, BPF_F_MMAPABLE);
+
+/// Object files by slot, 16 bytes each.
+#[map]
+pub static OBJECTS: Array<ObjectEntry> = Array::with_max_entries(MAX_OBJECT_SLOTS, BPF_F_MMAPABLE);
+
+/// Pages of code of all object files, a run for each, 8 bytes a page.
+#[map]
+pub static CODE_PAGES: Array<PageEntry> = Array::with_max_entries(MAX_CODE_PAGES, BPF_F_MMAPABLE);
+
+/// Rules, 8 bytes each.
+#[map]
+pub static RULES: Array<Rule> = Array::with_max_entries(MAX_RULES, BPF_F_MMAPABLE);
+
+/// Rows, a run for each page of code. The agent adds inner maps as they are needed.
+#[btf_map]
+pub static ROWS: ArrayOfMaps<Slab, { MAX_SLABS as usize }> = ArrayOfMaps::new();
+
+/// One inner map of [`ROWS`]. 64 KiB a value.
+pub type Slab = BtfArray<[Row; ROWS_PER_BLOCK], { BLOCKS_PER_SLAB as usize }, { BPF_F_MMAPABLE as usize }>;
+
+/// One number, another whenever a table comes or goes: what was found in the tables before holds no more.
+#[map]
+pub static TABLES_GENERATION: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// One element: the program that walks on where there is no `bpf_loop`.
+#[map]
+pub static NEXT_PROGRAM: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Room for both stacks, a power of two so that an index can be masked.
+pub const FRAME_SLOTS: usize = (MAX_STACK_FRAMES + MAX_USER_FRAMES).next_power_of_two();
+
+/// A sample as it leaves the kernel, and more room than it may fill.
 #[repr(C)]
 pub struct SampleRecord {
     pub header: SampleHeader,
-    pub frames: [u64; 2 * STACK_SLOTS],
+    pub frames: [u64; FRAME_SLOTS],
 }
 
 /// Set by the agent before the object is loaded, constant to the verifier (read-only data, 5.2).
@@ -53,8 +105,11 @@ static SETTINGS: Settings = Settings {
     task_tgid: 0,
     task_pid: 0,
     task_comm: 0,
-    reserved: 0,
+    task_stack: 0,
     wakeup_bytes: 0,
+    user_registers: 0,
+    reserved: 0,
+    pac_mask: 0,
 };
 
 /// The settings that the agent gave.

@@ -1,6 +1,6 @@
 //! Exec, exit and fork, told to the agent as they happen.
 
-use crate::maps::{PROCESS_EVENTS, count, settings};
+use crate::maps::{PROCESS_EVENTS, PROCESSES, count, settings};
 use crate::task::Task;
 use crate::wakeup;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
@@ -8,11 +8,14 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::programs::RawTracePointContext;
 use parca_agent_common::counter::Counter;
 use parca_agent_common::record::{ProcessEvent, ProcessEventKind};
+use parca_agent_common::table::ProcessEntry;
 
-/// The current process runs another program now.
+/// The current process runs another program now, of whose mappings nothing is known yet.
 #[inline(always)]
 pub fn executed() {
     let (tgid, _) = current_ids();
+    // One that is not there needs no removal.
+    let _ = PROCESSES.remove(tgid);
     wakeup::forget(tgid);
     send_current(ProcessEventKind::Exec, tgid);
 }
@@ -29,6 +32,8 @@ pub fn exited() {
 
 /// The current task created another: `TP_PROTO(struct task_struct *parent, struct task_struct *child)`.
 /// A new thread is of no interest.
+///
+/// A new process has its parent's mappings, so its first sample can be unwound like its parent's.
 #[inline(always)]
 pub fn forked(context: &RawTracePointContext) {
     let settings = settings();
@@ -38,16 +43,31 @@ pub fn forked(context: &RawTracePointContext) {
         return;
     }
     let (parent_tgid, _) = current_ids();
+    let process_start = child.start_boot_time(settings.task_start_boot_time);
+    let parent_start = current_process_start();
+    inherit(parent_tgid, parent_start, tgid, process_start);
     send(&ProcessEvent {
         boot_time: now(),
-        process_start: child.start_boot_time(settings.task_start_boot_time),
-        parent_start: current_process_start(),
+        process_start,
+        parent_start,
         kind: ProcessEventKind::Fork as u32,
         tgid,
         parent_tgid,
         reserved: 0,
         comm: child.comm(settings.task_comm),
     });
+}
+
+/// Gives a child its parent's mappings. The agent keeps a run until it has seen all who share it end.
+#[inline(always)]
+fn inherit(parent: u32, parent_start: u64, child: u32, start: u64) {
+    // SAFETY: as in `Unwinder::begin`.
+    let Some(entry) = (unsafe { PROCESSES.get(parent) }) else { return };
+    if entry.start == parent_start {
+        let inherited = ProcessEntry { start, mappings: entry.mappings, owner: entry.owner };
+        // Where there is no room, the child is met by its first sample.
+        let _ = PROCESSES.insert(child, inherited, 0);
+    }
 }
 
 #[inline(always)]

@@ -1,54 +1,124 @@
-//! One sample: who runs, and both of its stacks.
+//! One sample: who runs, the kernel stack, and the registers from which the user stack is unwound.
 
-use crate::maps::{SAMPLES, SCRATCH, STACK_SLOTS, SampleRecord, count, settings};
+use crate::maps::{FRAME_SLOTS, NEXT_PROGRAM, SAMPLES, SCRATCH, SampleRecord, UNWINDER, count, settings};
 use crate::registers::is_user_mode;
 use crate::task::Task;
+use crate::unwinder::{Unwinder, take_next, take_one_frame};
 use crate::wakeup;
 use aya_ebpf::EbpfContext;
-use aya_ebpf::bindings::BPF_F_USER_STACK;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_stack, bpf_ktime_get_boot_ns,
+    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_stack, bpf_ktime_get_boot_ns, bpf_loop,
 };
 use aya_ebpf::programs::PerfEventContext;
+use core::ffi::c_void;
 use core::hint::black_box;
-use core::slice;
+use core::{mem, ptr, slice};
 use parca_agent_common::counter::Counter;
-use parca_agent_common::limits::{COMM_LENGTH, MAX_STACK_BYTES};
+use parca_agent_common::limits::{COMM_LENGTH, FRAMES_PER_TAIL_CALL, MAX_STACK_BYTES, MAX_USER_FRAMES};
 use parca_agent_common::record::{
-    FLAG_KERNEL_STACK_FAILED, FLAG_KERNEL_THREAD, FLAG_USER_STACK_FAILED, SampleHeader,
+    FLAG_KERNEL_STACK_FAILED, FLAG_KERNEL_THREAD, FLAG_PROCESS_UNKNOWN, SampleHeader,
 };
+use parca_agent_common::unwind::StackEnd;
 
-/// Keeps a byte count below the room of one stack, in a way that the verifier can follow.
-const STACK_MASK: usize = STACK_SLOTS * size_of::<u64>() - 1;
-
-/// Takes a sample of the current task and sends it.
+/// The whole sample in one program, which loops over the frames (`bpf_loop`, 5.17).
 #[inline(always)]
-pub fn take(context: &PerfEventContext) {
-    if context.pid() == 0 {
-        return; // the idle task
+pub fn take_in_loop(context: &PerfEventContext) {
+    let Some((unwinder, record)) = begin(context) else { return };
+    if unwinder.end == StackEnd::DepthLimit as u32 {
+        type Callback = extern "C" fn(u32, *mut c_void) -> i64;
+        // SAFETY: the callback has the signature that the helper wants, and its context is not used. The
+        // transmutation keeps the function's address a relocation, which the loader needs.
+        unsafe {
+            let callback = mem::transmute::<Callback, *mut c_void>(take_one_frame);
+            bpf_loop(MAX_USER_FRAMES as u32, callback, ptr::null_mut(), 0);
+        }
     }
-    count(Counter::SamplesTaken);
-    let Some(record) = SCRATCH.get_ptr_mut(0) else { return };
-    // SAFETY: the record is this CPU's own, and nothing interrupts this program to use it too.
-    let record = unsafe { &mut *record };
-    write_header(context, &mut record.header);
-    let bytes = read_stacks(context, record);
-    send(record, size_of::<SampleHeader>() + bytes);
+    finish(unwinder, record);
 }
 
-/// All of the header but what the stacks tell.
+/// The sample's first program where there is no `bpf_loop`: others follow it, each with some frames.
 #[inline(always)]
-fn write_header(context: &PerfEventContext, header: &mut SampleHeader) {
-    let settings = settings();
+pub fn take_in_steps(context: &PerfEventContext) {
+    let Some((unwinder, record)) = begin(context) else { return };
+    if unwinder.end == StackEnd::DepthLimit as u32 {
+        next_program(context);
+    }
+    finish(unwinder, record);
+}
+
+/// A following program. Its tail calls are counted by the kernel; when there are no more to be had, the sample
+/// goes out as it is.
+#[inline(always)]
+pub fn go_on_in_steps(context: &PerfEventContext) {
+    let mut ended = false;
+    for _ in 0..FRAMES_PER_TAIL_CALL {
+        if !take_next() {
+            ended = true;
+            break;
+        }
+    }
+    if !ended {
+        next_program(context);
+    }
+    let Some(unwinder) = UNWINDER.get_ptr_mut(0) else { return };
+    let Some(record) = SCRATCH.get_ptr_mut(0) else { return };
+    // SAFETY: both are this CPU's own, and nothing interrupts this program to use them too.
+    let (unwinder, record) = unsafe { (&mut *unwinder, &mut *record) };
+    finish(unwinder, record);
+}
+
+/// Goes to the next program, and comes back only where that is not possible.
+#[inline(always)]
+fn next_program(context: &PerfEventContext) {
+    // SAFETY: the index is within the map.
+    let _ = unsafe { NEXT_PROGRAM.tail_call(context, 0) };
+}
+
+/// All of a sample but the user frames; nothing for the idle task. A stack that cannot be unwound has its
+/// reason already.
+#[inline(always)]
+fn begin<'a>(context: &PerfEventContext) -> Option<(&'a mut Unwinder, &'a mut SampleRecord)> {
+    if context.pid() == 0 {
+        return None; // the idle task
+    }
+    count(Counter::SamplesTaken);
+    let record = SCRATCH.get_ptr_mut(0)?;
+    let unwinder = UNWINDER.get_ptr_mut(0)?;
+    // SAFETY: both are this CPU's own, and nothing interrupts this program to use them too.
+    let (record, unwinder) = unsafe { (&mut *record, &mut *unwinder) };
     let task = Task::current();
+    write_header(context, task, &mut record.header);
+    read_kernel_stack(context, record);
+    unwinder.begin(record.header.tgid, record.header.process_start);
+    if record.header.flags & FLAG_KERNEL_THREAD != 0 {
+        unwinder.end = StackEnd::NoUserStack as u32;
+        return Some((unwinder, record));
+    }
+    if !unwinder.knows_process() {
+        record.header.flags |= FLAG_PROCESS_UNKNOWN;
+    }
+    let settings = settings();
+    let entered = if task.user_registers(settings, &mut unwinder.entry) {
+        unwinder.entry.innermost(&mut unwinder.registers, settings.pac_mask)
+    } else {
+        Err(StackEnd::NoRegisters)
+    };
+    if let Err(end) = entered {
+        unwinder.end = end as u32;
+    }
+    Some((unwinder, record))
+}
+
+#[inline(always)]
+fn write_header(context: &PerfEventContext, task: Task, header: &mut SampleHeader) {
+    let settings = settings();
     let leader =
         if context.pid() == context.tgid() { task } else { task.group_leader(settings.task_group_leader) };
     header.process_start = leader.start_boot_time(settings.task_start_boot_time);
     header.tgid = context.tgid();
     header.tid = context.pid();
     header.flags = if task.is_kernel_thread(settings.task_flags) { FLAG_KERNEL_THREAD } else { 0 };
-    header.reserved = 0;
     // SAFETY: the helpers take no pointer but that of the array, with its length.
     unsafe {
         header.cpu = bpf_get_smp_processor_id();
@@ -58,47 +128,35 @@ fn write_header(context: &PerfEventContext, header: &mut SampleHeader) {
     }
 }
 
-/// Reads the kernel stack to the start of the frames, and the user stack behind it; returns the bytes of
-/// both. To ask for a stack that is not there would clear a kilobyte for nothing.
+/// Reads the kernel stack to the start of the frames. To ask for one that is not there would clear a
+/// kilobyte for nothing.
 #[inline(always)]
-fn read_stacks(context: &PerfEventContext, record: &mut SampleRecord) -> usize {
-    let frames = record.frames.as_mut_ptr().cast::<u8>();
-    let header = &mut record.header;
-    let has_user_stack = header.flags & FLAG_KERNEL_THREAD == 0;
-    let mut read = |offset: usize, kind: u64, counter: Counter, failed: u32| {
-        // SAFETY: behind a masked offset there is room for another whole stack.
-        let bytes = unsafe {
-            bpf_get_stack(context.as_ptr(), frames.add(offset).cast(), MAX_STACK_BYTES as u32, kind)
-        };
-        if bytes < 0 {
-            count(counter);
-            header.flags |= failed;
-            return 0;
-        }
-        // Without black_box the compiler drops the mask, for it knows the bound; the verifier does not.
-        black_box(bytes as usize) & STACK_MASK
-    };
-    let kernel_bytes = if is_user_mode(context) {
-        0
-    } else {
-        read(0, 0, Counter::KernelStackFailed, FLAG_KERNEL_STACK_FAILED)
-    };
-    let user_bytes = if has_user_stack {
-        let user = u64::from(BPF_F_USER_STACK);
-        read(kernel_bytes, user, Counter::UserStackFailed, FLAG_USER_STACK_FAILED)
-    } else {
-        0
-    };
-    header.kernel_frames = (kernel_bytes / size_of::<u64>()) as u16;
-    header.user_frames = (user_bytes / size_of::<u64>()) as u16;
-    kernel_bytes + user_bytes
+fn read_kernel_stack(context: &PerfEventContext, record: &mut SampleRecord) {
+    record.header.kernel_frames = 0;
+    if is_user_mode(context) {
+        return;
+    }
+    let frames = record.frames.as_mut_ptr().cast();
+    // SAFETY: there is room for a whole stack.
+    let bytes = unsafe { bpf_get_stack(context.as_ptr(), frames, MAX_STACK_BYTES as u32, 0) };
+    if bytes < 0 {
+        count(Counter::KernelStackFailed);
+        record.header.flags |= FLAG_KERNEL_STACK_FAILED;
+        return;
+    }
+    record.header.kernel_frames = (bytes as usize / size_of::<u64>()) as u16;
 }
 
-/// Sends the first `length` bytes of the record. The agent reads the ring in its own time.
+/// Sends the sample. The agent reads the ring in its own time.
 #[inline(always)]
-fn send(record: &SampleRecord, length: usize) {
+fn finish(unwinder: &Unwinder, record: &mut SampleRecord) {
+    record.header.user_frames = unwinder.frames as u16;
+    record.header.user_end = unwinder.end;
+    let frames =
+        black_box(u32::from(record.header.kernel_frames) + unwinder.frames) as usize & (FRAME_SLOTS - 1);
+    let length = size_of::<SampleHeader>() + frames * size_of::<u64>();
     let wakeup = wakeup::for_sample(&record.header);
-    // SAFETY: the masks of both stacks keep the length within the record.
+    // SAFETY: the mask keeps the length within the record.
     let bytes = unsafe { slice::from_raw_parts((&raw const *record).cast::<u8>(), length) };
     if SAMPLES.output::<[u8]>(bytes, wakeup).is_err() {
         count(Counter::SampleRingFull);

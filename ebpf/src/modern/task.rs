@@ -1,7 +1,12 @@
 //! Fields of the kernel's `task_struct`, at the offsets that the running kernel's BTF gave.
 
+use crate::user_registers::UserRegisters;
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task_btf, bpf_probe_read_kernel as read_kernel, bpf_task_pt_regs,
+};
 use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
 use parca_agent_common::limits::COMM_LENGTH;
+use parca_agent_common::settings::Settings;
 
 /// A pointer into kernel memory that is only ever read by `bpf_probe_read_kernel` (5.5).
 #[derive(Clone, Copy)]
@@ -59,5 +64,21 @@ impl Task {
     #[inline(always)]
     pub fn comm(self, offset: u32) -> [u8; COMM_LENGTH] {
         self.field(offset)
+    }
+
+    /// Reads the registers with which the current task was interrupted in user space or entered the kernel.
+    /// False if it has none.
+    #[inline(always)]
+    pub fn user_registers(self, settings: Settings, registers: &mut UserRegisters) -> bool {
+        let address = if settings.user_registers == 0 {
+            // SAFETY: the helpers take and return the kernel's own pointers (5.15). Where the kernel has them
+            // not, the verifier sees that this branch is never taken, for the setting is a constant.
+            unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as u64 }
+        } else {
+            self.field::<u64>(settings.task_stack) + u64::from(settings.user_registers)
+        };
+        let size = size_of::<UserRegisters>() as u32;
+        // SAFETY: the size is that of the target; the helper checks the address and fails instead of faulting.
+        unsafe { read_kernel((&raw mut *registers).cast(), size, address as *const _) == 0 }
     }
 }

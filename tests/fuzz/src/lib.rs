@@ -9,6 +9,7 @@ use parca_agent::http::head::{self, Head};
 use parca_agent::http::route::{QueryParameters, Route};
 use parca_agent::http::selector::Selector;
 use parca_agent::label::LabelSet;
+use parca_agent::object::ObjectId;
 use parca_agent::process::cgroup::CgroupPath;
 use parca_agent::process::comm::Comm;
 use parca_agent::process::mapping::{Backing, parse_maps};
@@ -16,11 +17,13 @@ use parca_agent::process::stat;
 use parca_agent::sample::btf;
 use parca_agent::sample::record::{RawSample, decode_process_event};
 use parca_agent::symbolize::kernel::{KERNEL_IMAGE, KernelSymbols};
+use parca_agent::unwind::{Limits, MAX_ROWS_PER_PAGE, build, go};
 use parca_agent::worker::identify::identify;
 use parca_agent::worker::protocol::{
     self, JobId, JobKind, MAX_FRAME, MAX_SEGMENTS, Packet, Reply, Request, decode_identified,
     encode_identified,
 };
+use parca_agent::worker::table::{decode_table, encode_table};
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStrExt;
@@ -32,11 +35,12 @@ const HASHED: u64 = 1 << 20;
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry.
-pub const ENTRIES: [Entry; 14] = [
+pub const ENTRIES: [Entry; 16] = [
     ("arguments", arguments),
     ("cgroup", cgroup),
     ("config", config),
     ("elf", elf),
+    ("go_table", go_table),
     ("head", request_head),
     ("kallsyms", kallsyms),
     ("maps", maps),
@@ -47,6 +51,7 @@ pub const ENTRIES: [Entry; 14] = [
     ("selector", selector),
     ("stat", process_stat),
     ("types", types),
+    ("unwind_table", unwind_table),
 ];
 
 /// The command line: one argument a line.
@@ -91,6 +96,13 @@ pub fn elf(bytes: &[u8]) {
         assert!(info.segments.len() <= MAX_SEGMENTS);
         assert!(info.segments.iter().all(|segment| segment.file_size <= segment.memory_size));
         assert_eq!(decode_identified(&encode_identified(&identified)), Ok(identified));
+    }
+}
+
+/// A Go program.
+pub fn go_table(bytes: &[u8]) {
+    if let Ok(Some(rows)) = go::rows(bytes) {
+        assert!(rows.is_sorted_by(|left, right| left.address < right.address && left.rule != right.rule));
     }
 }
 
@@ -161,6 +173,9 @@ fn identified(bytes: &[u8]) {
     if let Ok(result) = decode_identified(bytes) {
         assert_eq!(encode_identified(&result), bytes, "one encoding for each result");
     }
+    if let Ok(result) = decode_table(bytes) {
+        assert_eq!(encode_table(&result), bytes, "one encoding for each table");
+    }
 }
 
 /// A request to the worker, and any one packet.
@@ -178,7 +193,7 @@ pub fn request(bytes: &[u8]) {
 
 /// A record of the sample ring.
 pub fn sample(bytes: &[u8]) {
-    if let Some(sample) = RawSample::decode(bytes) {
+    if let Some(sample) = RawSample::decode(bytes, &|slot| Some(ObjectId(slot.0))) {
         assert!((sample.kernel_stack.len() + sample.user_stack.len()) * size_of::<u64>() <= bytes.len());
         assert_eq!(Comm::new(sample.comm.as_bytes()), sample.comm);
     }
@@ -214,4 +229,22 @@ pub fn types(bytes: &[u8]) {
     if let Err(error) = btf::task_offsets(bytes) {
         assert!(!error.to_string().is_empty());
     }
+}
+
+/// An executable or library, for its call frame information.
+pub fn unwind_table(bytes: &[u8]) {
+    let limits = Limits { section: 1 << 20, raw_rows: 1 << 16, work: 1 << 22, ..Limits::default() };
+    let result = build(bytes, &limits);
+    if let Ok(table) = &result {
+        assert!(table.pages.is_sorted_by(|left, right| left.number < right.number));
+        for page in &table.pages {
+            assert!((1..=MAX_ROWS_PER_PAGE).contains(&page.rows.len()));
+            assert_eq!(page.rows.first().map(|row| row.low()), Some(0));
+            assert!(page.rows.is_sorted_by(|left, right| left.low() < right.low()));
+            assert!(page.rows.iter().all(|row| usize::from(row.rule().0) < table.rules.len()));
+        }
+        let rows: usize = table.pages.iter().map(|page| page.rows.len()).sum();
+        assert_eq!(table.statistics.rows, rows as u64);
+    }
+    assert_eq!(decode_table(&encode_table(&result)), Ok(result));
 }

@@ -1,0 +1,168 @@
+//! Unwinds the user stack of the current task: one frame after the other is looked up, written down and
+//! left for its caller.
+
+use crate::lookup::{Search, contains, find_mapping, find_rule, is_owned};
+use crate::maps::{FRAME_SLOTS, PROCESSES, SCRATCH, SampleRecord, TABLES_GENERATION, UNWINDER};
+use crate::place_cache::{Found, Meaning, PlaceCache};
+use crate::user_registers::UserRegisters;
+use crate::window::Window;
+use core::ffi::c_void;
+use core::hint::black_box;
+use parca_agent_common::frame::FrameWord;
+use parca_agent_common::table::{MEMORY_PAGE_SHIFT, MappingEntry, NO_OBJECT, PAGE_COUNT_BITS, Run};
+use parca_agent_common::unwind::StackEnd;
+use parca_agent_common::unwind::rule::{Cfa, Rule};
+
+#[cfg(bpf_target_arch = "aarch64")]
+use parca_agent_common::unwind::aarch64::Registers;
+#[cfg(bpf_target_arch = "x86_64")]
+use parca_agent_common::unwind::x86_64::Registers;
+
+/// A stack being unwound.
+#[repr(C)]
+pub struct Unwinder {
+    /// The frame that has been reached.
+    pub registers: Registers,
+    /// As the task entered the kernel, or was interrupted.
+    pub entry: UserRegisters,
+    /// The process's mappings; none if it is not known.
+    pub mappings: Run,
+    /// The mapping of the last frame: the next one is in the same more often than not.
+    last: MappingEntry,
+    /// Frames written down.
+    pub frames: u32,
+    /// Why there are no more: a [`StackEnd`].
+    pub end: u32,
+    /// The frame was reached through a frame pointer where no table says that there is one.
+    guessed: u32,
+    /// The process is known.
+    known: u32,
+    search: Search,
+    /// Of addresses of this process, now.
+    meaning: Meaning,
+    places: PlaceCache,
+    window: Window,
+}
+
+/// A frame that a frame pointer was followed from is at most this large: a guess that goes further is taken
+/// to be none. The largest that compilers make for real programs are some hundred KiB.
+const LARGEST_GUESSED_FRAME: u64 = 1 << 20;
+
+impl Unwinder {
+    /// Prepares for the stack of a process, whose registers are in place.
+    #[inline(always)]
+    pub fn begin(&mut self, tgid: u32, process_start: u64) {
+        self.frames = 0;
+        self.end = StackEnd::DepthLimit as u32;
+        self.guessed = 0;
+        self.last.pages = 0;
+        self.window.clear();
+        self.known = 0;
+        self.mappings.count = 0;
+        // SAFETY: an entry that is replaced meanwhile is another whole entry of the same process id, which the
+        // start time and the owner mark tell apart.
+        let Some(process) = (unsafe { PROCESSES.get(tgid) }) else { return };
+        if process.start == process_start && is_owned(process.mappings, process.owner) {
+            let generation = TABLES_GENERATION.get(0).copied().unwrap_or_default();
+            self.mappings = process.mappings;
+            self.meaning = Meaning::new(process.owner, generation);
+            self.known = 1;
+        }
+    }
+
+    /// Whether the process's mappings are known.
+    #[inline(always)]
+    pub fn knows_process(&self) -> bool {
+        self.known != 0
+    }
+
+    /// Takes one frame; false when there are no more.
+    #[inline(always)]
+    fn take_frame(&mut self, record: &mut SampleRecord) -> bool {
+        let pc = self.registers.lookup_pc();
+        let guessed = self.guessed != 0;
+        let found = self.place(pc);
+        let word = match &found {
+            Ok(found) => found.word,
+            Err(_) => FrameWord::address(pc),
+        };
+        let index =
+            black_box(u32::from(record.header.kernel_frames) + self.frames) as usize & (FRAME_SLOTS - 1);
+        // SAFETY: the mask keeps the index within the frames.
+        unsafe { *record.frames.get_unchecked_mut(index) = word.marked(guessed).0 };
+        self.frames += 1;
+        match found.and_then(|found| self.step(found.rule, found.distance)) {
+            Ok(()) => true,
+            Err(end) => {
+                self.end = end as u32;
+                false
+            }
+        }
+    }
+
+    /// Where an address is, and the rule that leads to the caller.
+    #[inline(always)]
+    fn place(&mut self, pc: u64) -> Result<Found, StackEnd> {
+        if self.known == 0 {
+            return Ok(Found::new(FrameWord::address(pc), Rule::UNCOVERED, 0));
+        }
+        if let Some(found) = self.places.get(pc, self.meaning) {
+            return Ok(found);
+        }
+        let found = self.find(pc)?;
+        self.places.set(pc, self.meaning, found);
+        Ok(found)
+    }
+
+    /// The same, by the tables.
+    #[inline(always)]
+    fn find(&mut self, pc: u64) -> Result<Found, StackEnd> {
+        if !contains(&self.last, pc) {
+            let mapping = find_mapping(&mut self.search, self.mappings, pc).ok_or(StackEnd::NoMapping)?;
+            self.last.pages = mapping.pages;
+            self.last.slot = mapping.slot;
+            self.last.file_page = mapping.file_page;
+        }
+        if self.last.slot == NO_OBJECT {
+            return Ok(Found::new(FrameWord::address(pc), Rule::UNCOVERED, 0));
+        }
+        let start = (self.last.pages >> PAGE_COUNT_BITS) << MEMORY_PAGE_SHIFT;
+        let offset = (u64::from(self.last.file_page) << MEMORY_PAGE_SHIFT) + (pc - start);
+        let (rule, distance) = find_rule(&mut self.search, self.last.slot, offset);
+        // What a handler returns to was not called: its first instruction is the place, not the one before.
+        let is_signal = rule.kind == Cfa::Signal as u8;
+        let place = if is_signal { offset + (self.registers.pc - pc) } else { offset };
+        Ok(Found::new(FrameWord::object(self.last.slot, place), rule, distance))
+    }
+
+    /// Goes to the caller, by the frame pointer where no table says how.
+    #[inline(always)]
+    fn step(&mut self, rule: Rule, distance: u32) -> Result<(), StackEnd> {
+        let uncovered = rule.kind == Cfa::Uncovered as u8;
+        self.guessed = u32::from(uncovered);
+        if uncovered {
+            let size = self.registers.fp.wrapping_sub(self.registers.sp);
+            if self.registers.fp != 0 && size > LARGEST_GUESSED_FRAME {
+                return Err(StackEnd::NotAscending);
+            }
+        }
+        let rule = if uncovered { Rule::FRAME_POINTER } else { rule };
+        self.registers.step(rule, distance, &mut self.window)
+    }
+}
+
+/// One turn of `bpf_loop`: 0 to go on, 1 to end.
+#[inline(never)]
+pub extern "C" fn take_one_frame(_index: u32, _context: *mut c_void) -> i64 {
+    i64::from(!take_next())
+}
+
+/// Takes one frame of this CPU's stack; false when there are no more.
+#[inline(always)]
+pub fn take_next() -> bool {
+    let Some(unwinder) = UNWINDER.get_ptr_mut(0) else { return false };
+    let Some(record) = SCRATCH.get_ptr_mut(0) else { return false };
+    // SAFETY: both are this CPU's own, and nothing interrupts this program to use them too.
+    let (unwinder, record) = unsafe { (&mut *unwinder, &mut *record) };
+    unwinder.take_frame(record)
+}
