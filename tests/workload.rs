@@ -7,10 +7,11 @@ use std::process::Command;
 
 #[test]
 fn every_workload_in_c_ends_when_its_time_is_over() {
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 9] = [
         ("chain", &["0.01"]),
         ("nofp", &["0.01"]),
         ("deep", &["0.01", "3"]),
+        ("deep-nofp", &["0.01", "1", "3"]),
         ("syscalls", &["0.01"]),
         ("moment", &["1"]),
         ("churn", &["0.1", "100", "/proc/self/exe"]),

@@ -9,19 +9,13 @@
     reason = "helpers of tests fail as tests do"
 )]
 
-#[path = "../common/workload.rs"]
-mod workload;
+#[path = "../common/mod.rs"]
+mod common;
 
-mod agent;
+use common::{agent, http, process, profile, program, symbols, workload};
+
 mod bpf;
-mod http;
-mod meter;
-mod metrics;
-mod process;
-mod profile;
-mod program;
 mod readers;
-mod symbols;
 
 mod accounting;
 mod attack;

@@ -1,12 +1,15 @@
 /*
- * deep [SECONDS [DEPTH]]: one stack, main > descend > descend > ... > bottom, with DEPTH times `descend`
- * (64 unless given).
+ * deep [SECONDS [DEPTH [DEEPEST]]]: main > descend > descend > ... > bottom, with DEPTH times `descend` (64
+ * unless given). With DEEPEST the stack grows by one frame from one descent to the next, from DEPTH to
+ * DEEPEST, and then begins again.
+ *
+ * Built twice: as `deep` with frame pointers, and as `deep-nofp` without.
  */
 #include "spin.h"
 
 FRAME void bottom(void)
 {
-    SPIN(300000);
+    SPIN(1000000);
 }
 
 FRAME void descend(unsigned int depth)
@@ -22,8 +25,11 @@ int main(int argc, char **argv)
 {
     double end = end_time(argc, argv);
     int depth = argc > 2 ? atoi(argv[2]) : 64;
+    if (depth < 1)
+        depth = 1;
+    int deepest = argc > 3 ? atoi(argv[3]) : depth;
     announce();
-    while (now() < end)
-        descend(depth > 0 ? (unsigned int)depth : 1);
+    for (int next = depth; now() < end; next = next < deepest ? next + 1 : depth)
+        descend((unsigned int)next);
     return 0;
 }

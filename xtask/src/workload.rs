@@ -36,10 +36,11 @@ enum FramePointers {
 }
 
 /// Every workload.
-pub(crate) const WORKLOADS: [Workload; 11] = [
+pub(crate) const WORKLOADS: [Workload; 12] = [
     c("chain", "chain.c", FramePointers::Kept),
     c("nofp", "chain.c", FramePointers::Omitted),
     c("deep", "deep.c", FramePointers::Kept),
+    c("deep-nofp", "deep.c", FramePointers::Omitted),
     c("syscalls", "syscalls.c", FramePointers::Kept),
     c("moment", "moment.c", FramePointers::Kept),
     c("churn", "churn.c", FramePointers::Kept),

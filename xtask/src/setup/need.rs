@@ -86,12 +86,19 @@ const TEST_PROGRAMS: &[Program] = &[
     Program { command: "bpftool", package: "bpftool", why: "reads what the agent loaded" },
     Program { command: "go", package: "golang-go", why: "go tool pprof reads the agent's profiles" },
     Program { command: "gcc", package: "gcc", why: "compiles programs to profile" },
+    Program { command: "g++", package: "g++", why: "compiles programs to profile" },
+    Program { command: "musl-gcc", package: "musl-tools", why: "compiles programs to profile" },
     Program { command: "python3", package: "python3", why: "a program to profile" },
+    Program { command: "node", package: "nodejs", why: "a program to profile" },
+    Program { command: "java", package: "default-jre-headless", why: "a program to profile" },
     Program { command: "dpkg-deb", package: "dpkg", why: "unpacks the kernels of vm-test" },
 ];
 
-/// A command `busybox` may be any build of it; only this package's is static.
-const TEST_PACKAGES: &[(&str, &str)] = &[("busybox-static", "user space of the kernels of vm-test")];
+/// What no command shows: a command `busybox` may be any build of it, and only this package's is static.
+const TEST_PACKAGES: &[(&str, &str)] = &[
+    ("busybox-static", "user space of the kernels of vm-test"),
+    ("libc6-dbg", "names of the C library's own functions, by which stacks are judged"),
+];
 
 const BENCH_PROGRAMS: &[Program] = &[
     Program { command: "perf", package: "linux-perf", why: "the profiler to compare with" },

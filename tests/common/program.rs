@@ -1,5 +1,6 @@
 //! Programs that the tests profile.
 
+use super::compiler;
 use super::workload;
 use super::{meter::Meter, process};
 use std::ffi::OsStr;
@@ -55,10 +56,21 @@ impl Program {
     }
 
     fn start_by(launcher: &[&str], executable: &Path, name: &OsStr, arguments: &[&str]) -> Self {
+        Self::start_placed(launcher, name, arguments, |path| copy(executable, path))
+    }
+
+    /// Starts what `place` puts at the path that it is given, which ends with the name, through a program
+    /// that executes it.
+    pub(crate) fn start_placed(
+        launcher: &[&str],
+        name: &OsStr,
+        arguments: &[&str],
+        place: impl FnOnce(&Path),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::copy(executable, &path).unwrap();
+        place(&path);
         let line: Vec<_> = launcher.iter().map(OsStr::new).chain([path.as_os_str()]).collect();
         let mut command = Command::new(line[0]);
         let mut child = command.args(&line[1..]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
@@ -123,16 +135,17 @@ pub(crate) fn unique(word: &str) -> String {
 
 /// Compiles a program or library that only these tests use.
 pub(crate) fn compile(source: &str, output: &str, flags: &[&str]) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent");
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(output);
+    let path = compiler::folder("agent").join(output);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agent/programs").join(source);
-    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let mut command = Command::new(compiler);
+    let mut command = compiler::C.command();
     command.args(["-std=gnu11", "-O2", "-fno-omit-frame-pointer", "-o"]).arg(&path).arg(source).args(flags);
-    let result = command.output().unwrap();
-    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+    compiler::C.run(command);
     path
+}
+
+/// Copies a file.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::copy(from, to).unwrap();
 }
 
 /// A name of bytes.

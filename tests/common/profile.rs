@@ -15,7 +15,7 @@ pub(crate) struct Profile {
 /// One frame of a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame<'a> {
-    /// File name of its mapping.
+    /// File name of its mapping; empty for an address that is in none.
     pub(crate) mapping: &'a str,
     pub(crate) address: u64,
     /// The function's name, where the profile gives one.
@@ -73,12 +73,15 @@ impl Profile {
 
     fn frame(&self, id: u64) -> Frame<'_> {
         let location = &self.message.location[usize::try_from(id).unwrap() - 1];
-        let mapping = self.mapping(location.mapping_id);
+        let mapping = match location.mapping_id {
+            0 => "",
+            id => self.text(self.mapping(id).filename),
+        };
         let function = location.line.first().map(|line| {
             let function = &self.message.function[usize::try_from(line.function_id).unwrap() - 1];
             self.text(function.name)
         });
-        Frame { mapping: self.text(mapping.filename), address: location.address, function }
+        Frame { mapping, address: location.address, function }
     }
 
     /// The mapping of an id.

@@ -147,7 +147,7 @@ impl Agent {
     }
 
     /// The worker stands back behind all others, and on a loaded machine would keep a test waiting.
-    fn favour_worker(&self) {
+    pub(crate) fn favour_worker(&self) {
         for worker in process::children(self.id(), "worker") {
             let _ = rustix::process::setpriority_process(Some(process::pid(worker)), PRIORITY);
         }

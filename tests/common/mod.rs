@@ -1,0 +1,13 @@
+//! A running agent, programs to profile, and the profiles that come of both: what all black-box tests share.
+#![allow(dead_code, reason = "shared by test programs, of which each uses a part")]
+
+pub(crate) mod agent;
+pub(crate) mod compiler;
+pub(crate) mod http;
+pub(crate) mod meter;
+pub(crate) mod metrics;
+pub(crate) mod process;
+pub(crate) mod profile;
+pub(crate) mod program;
+pub(crate) mod symbols;
+pub(crate) mod workload;

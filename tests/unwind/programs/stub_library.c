@@ -1,0 +1,6 @@
+/* The library of `stub`. */
+void empty(void);
+
+void empty(void)
+{
+}
