@@ -15,15 +15,23 @@ impl Metrics {
 
     /// The sum over all labels of a metric, named without prefix; 0 where there is none.
     pub(crate) fn sum(&self, name: &str) -> f64 {
-        self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value).sum()
+        self.sum_with(name, "")
+    }
+
+    /// The same over those labels that hold a text, as `end="complete"`.
+    pub(crate) fn sum_with(&self, name: &str, label: &str) -> f64 {
+        let series = self.0.iter().filter_map(|(series, value)| {
+            let labels = series.strip_prefix(name)?;
+            ((labels.is_empty() || labels.starts_with('{')) && labels.contains(label)).then_some(value)
+        });
+        series.sum()
     }
 }
 
-/// Name and value of a line.
+/// Name with labels, and value, of a line.
 fn sample(line: &str) -> Option<(String, f64)> {
     let (series, value) = line.strip_prefix(PREFIX)?.rsplit_once(' ')?;
-    let name = series.split('{').next()?;
-    Some((name.to_owned(), value.parse().ok()?))
+    Some((series.to_owned(), value.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -37,6 +45,7 @@ mod tests {
             parca_agent_lost_totals 100\nprocess_resident_memory_bytes 5\n";
         let metrics = Metrics::parse(text);
         assert_eq!(metrics.sum("lost_total"), 7.0);
+        assert_eq!(metrics.sum_with("lost_total", "reason=\"c\""), 4.0);
         assert_eq!(metrics.sum("resident_memory_bytes"), 0.0);
     }
 }

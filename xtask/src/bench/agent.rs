@@ -25,8 +25,19 @@ pub(super) struct Agent {
     process: Owned,
     started: Instant,
     address: SocketAddr,
-    begin: f64,
-    end: f64,
+    begin: Account,
+    end: Account,
+}
+
+/// What the agent has counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Account {
+    /// Samples that are in profiles, or will be.
+    samples: f64,
+    /// Samples that have a user stack.
+    user_stacks: f64,
+    /// Those whose user stack goes back to where the program or thread began.
+    whole_stacks: f64,
 }
 
 pub(super) fn start(tools: &Tools) -> Result<Agent> {
@@ -38,7 +49,7 @@ pub(super) fn start(tools: &Tools) -> Result<Agent> {
     agent.arg(format!("--http-address={address}")).arg("--temp-dir").arg(&tools.folder);
     let started = Instant::now();
     let process = Owned::start_silent(&mut agent)?;
-    Ok(Agent { process, started, address, begin: 0.0, end: 0.0 })
+    Ok(Agent { process, started, address, begin: Account::default(), end: Account::default() })
 }
 
 impl Agent {
@@ -52,10 +63,14 @@ impl Agent {
         Ok(self.started.elapsed().as_secs_f64())
     }
 
-    /// Samples that are in profiles, or will be.
-    fn samples(&self) -> Result<f64> {
+    fn account(&self) -> Result<Account> {
         let metrics = scrape(self.address).context("cannot read the agent's metrics")?;
-        Ok(metrics.sum("samples_taken_total") - metrics.sum("samples_dropped_total"))
+        let stacks = |end: &str| metrics.sum_with("user_stacks_total", &format!("end=\"{end}\""));
+        Ok(Account {
+            samples: metrics.sum("samples_taken_total") - metrics.sum("samples_dropped_total"),
+            user_stacks: metrics.sum("user_stacks_total") - stacks("no_user_stack"),
+            whole_stacks: stacks("complete") + stacks("chain_end"),
+        })
     }
 }
 
@@ -71,20 +86,23 @@ impl Running for Agent {
     }
 
     fn begin(&mut self) -> Result<()> {
-        self.begin = self.samples()?;
+        self.begin = self.account()?;
         Ok(())
     }
 
-    fn end(&mut self) -> Result<()> {
-        self.end = self.samples()?;
-        Ok(())
+    fn end(&mut self) -> Result<Figures> {
+        self.end = self.account()?;
+        let stacks = self.end.user_stacks - self.begin.user_stacks;
+        let whole = self.end.whole_stacks - self.begin.whole_stacks;
+        let share = (stacks > 0.0).then_some((Figure::WholePercent, whole / stacks * 100.0));
+        Ok(share.into_iter().collect())
     }
 
     fn stop(mut self: Box<Self>) -> Result<f64> {
         self.process.signal("TERM")?;
         let status = self.process.wait(START_LIMIT)?;
         ensure!(status.success(), "the agent ended with {status}");
-        Ok(self.end - self.begin)
+        Ok(self.end.samples - self.begin.samples)
     }
 }
 

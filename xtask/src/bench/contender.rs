@@ -77,9 +77,9 @@ pub(super) trait Running {
         Ok(())
     }
 
-    /// The measurement ends.
-    fn end(&mut self) -> Result<()> {
-        Ok(())
+    /// The measurement ends. What it tells of itself is among the figures.
+    fn end(&mut self) -> Result<Figures> {
+        Ok(Figures::new())
     }
 
     /// Stops it, and gives the number of samples between beginning and end, by its own account, those of
@@ -97,7 +97,7 @@ pub(super) struct Tools {
 }
 
 /// With the same instruction set as the agent's own object for newer kernels.
-const FLOOR: Object = Object { name: "floor", cpu: "v3" };
+const FLOOR: Object = Object { name: "floor", cpu: "v3", btf: false };
 
 impl Tools {
     /// Builds what is missing; `agent` is a binary to take instead of building one.

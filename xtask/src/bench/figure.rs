@@ -28,6 +28,8 @@ pub(super) enum Figure {
     SamplesExpected,
     /// The share of the one in the other.
     DeliveredPercent,
+    /// Of the samples with a user stack, the share in which it goes back to where the program or thread began.
+    WholePercent,
     /// From the start of the process to the first sample.
     FirstSampleSeconds,
     /// From the start of the process to the first profile.

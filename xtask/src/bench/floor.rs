@@ -58,9 +58,9 @@ impl Running for Floor {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<()> {
+    fn end(&mut self) -> Result<Figures> {
         self.end = self.samples()?;
-        Ok(())
+        Ok(Figures::new())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a measurement has thousands of samples")]

@@ -16,17 +16,20 @@ pub(super) enum Set {
     Idle,
     /// Two native loops.
     Busy,
+    /// Stacks of 5 to 60 frames, with frame pointers and without.
+    Deep,
     /// Native with and without frame pointers, Go, Python, Node, and 200 short processes a second.
     Mix,
 }
 
 impl Set {
-    pub(super) const ALL: [Self; 3] = [Self::Idle, Self::Busy, Self::Mix];
+    pub(super) const ALL: [Self; 4] = [Self::Idle, Self::Busy, Self::Deep, Self::Mix];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
             Self::Busy => "busy",
+            Self::Deep => "deep",
             Self::Mix => "mix",
         }
     }
@@ -36,6 +39,7 @@ impl Set {
         match self {
             Self::Idle => &[],
             Self::Busy => &[("deep", &[LIFE]), ("nofp", &[LIFE])],
+            Self::Deep => &[("deep", &[LIFE, "5", "60"]), ("deep-nofp", &[LIFE, "5", "60"])],
             Self::Mix => &[
                 ("chain", &[LIFE]),
                 ("nofp", &[LIFE]),
@@ -77,7 +81,7 @@ impl FromStr for Sets {
         let set = |name: &str| Set::ALL.into_iter().find(|set| set.name() == name);
         let sets = text
             .split(',')
-            .map(|name| set(name).ok_or_else(|| format!("`{name}` is none of idle, busy, mix")));
+            .map(|name| set(name).ok_or_else(|| format!("`{name}` is none of idle, busy, deep, mix")));
         sets.collect::<Result<_, _>>().map(Self)
     }
 }
@@ -118,7 +122,7 @@ mod tests {
     #[test]
     fn sets_are_read_by_name() {
         assert_eq!("idle,mix".parse(), Ok(Sets(vec![Set::Idle, Set::Mix])));
-        assert_eq!("idle,all".parse::<Sets>(), Err("`all` is none of idle, busy, mix".to_owned()));
+        assert_eq!("idle,all".parse::<Sets>(), Err("`all` is none of idle, busy, deep, mix".to_owned()));
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn measure(contender: Contender, tools: &Tools, length: Duration) -> Result<Figu
     thread::sleep(length);
     let busy = host::busy_time()?.saturating_sub(busy);
     let seconds = start.elapsed().as_secs_f64();
-    running.end()?;
+    figures.extend(running.end()?);
     let programs_after = program::of_tree(running.id());
     let processes_after = process::tree(running.id());
 

@@ -52,9 +52,9 @@ impl Running for Perf {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<()> {
+    fn end(&mut self) -> Result<Figures> {
         self.window.end = boot_time()?;
-        Ok(())
+        Ok(Figures::new())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a measurement has thousands of samples")]

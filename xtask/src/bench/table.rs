@@ -11,7 +11,7 @@ use super::load::Set;
 use super::{Results, host};
 
 /// Head and figure of each column after the first, and its decimals.
-const COLUMNS: [(&str, Figure, usize); 10] = [
+const COLUMNS: [(&str, Figure, usize); 11] = [
     ("BPF ns/run", Figure::BpfNanosPerSample, 0),
     ("x floor", Figure::TimesFloor, 2),
     ("BPF %", Figure::BpfPercent, 3),
@@ -22,6 +22,7 @@ const COLUMNS: [(&str, Figure, usize); 10] = [
     ("samples", Figure::SamplesDelivered, 0),
     ("expected", Figure::SamplesExpected, 0),
     ("delivered %", Figure::DeliveredPercent, 1),
+    ("whole %", Figure::WholePercent, 2),
 ];
 
 /// One line for each profiler. Percentages of time are of one processor.
@@ -81,8 +82,8 @@ mod tests {
         let text = text(Set::Busy, &results());
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0][0], "busy");
-        assert_eq!(lines[1], ["floor", "2000", "-", "-", "-", "-", "-", "-", "-", "-", "-"]);
-        assert_eq!(lines[2], ["ours", "2100", "1.05", "-", "0.250", "-", "-", "-", "-", "-", "-"]);
+        assert_eq!(lines[1], ["floor", "2000", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"]);
+        assert_eq!(lines[2], ["ours", "2100", "1.05", "-", "0.250", "-", "-", "-", "-", "-", "-", "-"]);
     }
 
     #[test]

@@ -60,11 +60,16 @@ pub(super) fn all(set: Set, results: &Results) -> Vec<Verdict> {
     add("BPF time of a sample / that of the floor", AtMost(1.1), figure(Figure::TimesFloor));
     match set {
         Set::Idle => add("CPU, % of one processor", AtMost(0.1), figure(Figure::CpuPercent)),
-        Set::Busy => add("CPU, % of one processor", AtMost(0.3), figure(Figure::CpuPercent)),
+        Set::Busy | Set::Deep => add("CPU, % of one processor", AtMost(0.3), figure(Figure::CpuPercent)),
         Set::Mix => {}
     }
     add("resident memory, MB", AtMost(30.0), figure(Figure::ResidentMegabytes));
     add("memory of BPF maps, MB", AtMost(16.0), figure(Figure::MapMegabytes));
+    match set {
+        Set::Idle => {}
+        Set::Busy | Set::Deep => add("whole user stacks, %", AtLeast(99.5), figure(Figure::WholePercent)),
+        Set::Mix => add("whole user stacks, %", AtLeast(99.0), figure(Figure::WholePercent)),
+    }
     add("samples delivered, %", AtLeast(99.0), delivered(ours));
     add("start to first sample, s", AtMost(1.0), figure(Figure::FirstSampleSeconds));
     let profile = PROFILING_DURATION.as_secs_f64() + 2.0;
