@@ -24,7 +24,7 @@ use smol::stream::StreamExt;
 use smol::{Executor, Timer, future};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -71,14 +71,13 @@ async fn serve(
 ) -> anyhow::Result<Exit> {
     let mut signals =
         Signals::new([Signal::Term, Signal::Int, Signal::Hup]).context("failed to receive signals")?;
-    let registry = Arc::new(Registry::default());
-    let windows = Arc::new(Windows::default());
-    let ready = Arc::new(AtomicBool::new(false));
+    let shown = Shown::default();
+    let registry = shown.registry.clone();
     let reloadable = Arc::new(Reloadable::new(config.clone()));
     register_own(&registry, &reloadable);
 
     // The address first: it is the likeliest thing to be wrong, and nothing is running yet.
-    let server = start_server(executor, &config, &reloadable, &registry, &windows, &ready, temporary)?;
+    let server = start_server(executor, &config, &reloadable, &shown, temporary)?;
     let options = sampler_options(&config);
     let sampler = Sampler::start(options)?;
     log::info!(
@@ -95,16 +94,19 @@ async fn serve(
         node: config.labels.node.clone(),
         external_labels: reloadable.external_labels.clone(),
     };
-    let collector = Collector::new(collector_options, sampler, &objects, windows)
+    let collector = Collector::new(collector_options, sampler, &objects, shown.windows)
         .context("failed to start collecting samples")?;
     collector.register(&registry);
+    let unwinding = collector.unwind_report(&objects);
+    // Nobody else sets it.
+    let _ = shown.unwind.set(Box::new(move || unwinding.objects()));
     registry.register(move |exposition| objects.collect(exposition));
     let (stop, stopped) = bounded::<()>(1);
     let collecting = executor.spawn(collector.run(async move {
         // Closed, or a message: both say stop.
         let _ = stopped.recv().await;
     }));
-    ready.store(true, Ordering::Relaxed);
+    shown.ready.store(true, Ordering::Relaxed);
     log::info!(url = format!("http://{}/", server.address()).as_str(); "serving");
 
     while let Some(signal) = signals.next().await {
@@ -114,7 +116,7 @@ async fn serve(
         }
     }
     log::info!("stopping: finishing the last window; a second signal ends at once");
-    ready.store(false, Ordering::Relaxed);
+    shown.ready.store(false, Ordering::Relaxed);
     drop(stop);
     let finished = async {
         collecting.await;
@@ -147,13 +149,20 @@ fn sampler_options(config: &Config) -> SamplerOptions {
     }
 }
 
+/// What the pages show, made by others.
+#[derive(Default)]
+struct Shown {
+    registry: Arc<Registry>,
+    windows: Arc<Windows>,
+    ready: Arc<AtomicBool>,
+    unwind: Arc<OnceLock<Box<http::Unwinding>>>,
+}
+
 fn start_server(
     executor: &Arc<Executor<'static>>,
     config: &Config,
     reloadable: &Arc<Reloadable>,
-    registry: &Arc<Registry>,
-    windows: &Arc<Windows>,
-    ready: &Arc<AtomicBool>,
+    shown: &Shown,
     temporary: &std::path::Path,
 ) -> anyhow::Result<Server> {
     let thread_labels = reloadable.thread_labels.clone();
@@ -161,9 +170,10 @@ fn start_server(
         node: config.labels.node.clone(),
         profiling_duration: config.profiling.duration.get(),
         cpus: thread::available_parallelism().map_or(1, usize::from),
-        windows: windows.clone(),
-        registry: registry.clone(),
-        ready: ready.clone(),
+        windows: shown.windows.clone(),
+        registry: shown.registry.clone(),
+        ready: shown.ready.clone(),
+        unwind: shown.unwind.clone(),
         encode: Box::new(move |window, profiles| {
             let options = pprof::Options { thread_labels: thread_labels.load(Ordering::Relaxed) };
             pprof::encode(window, profiles, options)

@@ -97,6 +97,11 @@ impl ObjectLibrary {
         id
     }
 
+    /// Who sees to unwind tables, where the kernel side has an unwinder.
+    pub fn tabulator(&self) -> Option<&Tabulator> {
+        self.tabulator.as_deref()
+    }
+
     /// The object of an id, unless it was forgotten.
     pub fn get(&self, id: ObjectId) -> Option<Arc<Object>> {
         self.table.get(id)

@@ -12,8 +12,9 @@ pub mod closer;
 pub mod inspector;
 pub mod library;
 mod reread;
-mod stack_ends;
+pub mod stack_ends;
 pub mod tabulator;
+pub mod unwind_report;
 mod vdso;
 
 use crate::metrics::{Exposition, Gauge, Registry};
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+use unwind_report::UnwindReport;
 
 /// Time between two looks at the rings while nothing new is met. The kernel wakes the collector for a ring
 /// that fills sooner, and for a process that it has not met.
@@ -178,6 +180,11 @@ impl Collector {
             let labels = [("object", object)];
             exposition.gauge("bpf_object", "The BPF object in use.", [(&labels[..], 1.0)]);
         });
+    }
+
+    /// What there will be to say of how object files are unwound.
+    pub fn unwind_report(&self, objects: &Arc<ObjectLibrary>) -> UnwindReport {
+        UnwindReport::new(objects.clone(), self.stack_ends.clone(), self.tables.clone())
     }
 
     /// Collects until `shutdown` is done. Then sampling stops first, the last samples make a last, shorter

@@ -6,6 +6,7 @@
 use crate::metrics::{Counter, Exposition};
 use crate::object::ObjectId;
 use crate::sample::tables::{Load, UnwindTables};
+use crate::unwind::report::TableSummary;
 use crate::unwind::{NoTable, Table};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,16 +21,18 @@ const MAX_REMEMBERED: usize = 16_384;
 /// Which objects want a table.
 pub struct Tabulator {
     tables: Arc<UnwindTables>,
-    progress: Mutex<HashMap<ObjectId, Progress>>,
+    standings: Mutex<HashMap<ObjectId, Standing>>,
     built: Counter,
     refused: [Counter; NoTable::ALL.len()],
 }
 
-/// How far an object without a table in the kernel has come.
+/// How far an object's table has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+pub enum Standing {
     /// The worker has it, or will.
     Underway,
+    /// It was made and loaded. The kernel side knows whether it is still there.
+    Built(TableSummary),
     /// It cannot have one.
     Never(NoTable),
     /// It is tried again, but not before then.
@@ -39,7 +42,7 @@ enum Progress {
 impl Tabulator {
     /// For tables that are empty.
     pub fn new(tables: Arc<UnwindTables>) -> Self {
-        Self { tables, progress: Mutex::default(), built: Counter::default(), refused: Default::default() }
+        Self { tables, standings: Mutex::default(), built: Counter::default(), refused: Default::default() }
     }
 
     /// Whether the caller is to have a table made of an object and to say how that went by [`Self::finished`].
@@ -47,41 +50,42 @@ impl Tabulator {
         if self.tables.has_table(object) {
             return false;
         }
-        let mut progress = self.lock();
-        match progress.get(&object) {
-            Some(Progress::Underway | Progress::Never(_)) => return false,
-            Some(Progress::NotBefore(moment)) if now < *moment => return false,
-            _ => {}
+        let mut standings = self.lock();
+        match standings.get(&object) {
+            Some(Standing::Underway | Standing::Never(_)) => return false,
+            Some(Standing::NotBefore(moment)) if now < *moment => return false,
+            // Built, and it had to make room for others since.
+            Some(Standing::Built(_) | Standing::NotBefore(_)) | None => {}
         }
-        if progress.len() >= MAX_REMEMBERED {
-            progress.clear();
+        if standings.len() >= MAX_REMEMBERED {
+            standings.clear();
         }
-        progress.insert(object, Progress::Underway);
+        standings.insert(object, Standing::Underway);
         true
     }
 
     /// Takes in what became of a table: it goes to the kernel, or the reason is kept.
     pub fn finished(&self, object: ObjectId, result: Result<Table, NoTable>, now: Instant) {
-        let later = Progress::NotBefore(now + RETRY);
-        let next = match result {
+        let later = Standing::NotBefore(now + RETRY);
+        let standing = match result {
             Ok(table) => {
                 self.built.increment();
                 match self.tables.load(object, &table, table.digest()) {
-                    Load::Done => None,
-                    Load::NoRoom => Some(later),
+                    Load::Done => Standing::Built(TableSummary::of(&table)),
+                    Load::NoRoom => later,
                 }
             }
             Err(reason) => {
                 self.count(reason);
-                Some(if reason.is_final() { Progress::Never(reason) } else { later })
+                if reason.is_final() { Standing::Never(reason) } else { later }
             }
         };
-        let mut progress = self.lock();
-        match next {
-            Some(next) => progress.insert(object, next),
-            // From here on the kernel side knows, until it makes room for others.
-            None => progress.remove(&object),
-        };
+        self.lock().insert(object, standing);
+    }
+
+    /// How far each object's table has come.
+    pub fn standings(&self) -> HashMap<ObjectId, Standing> {
+        self.lock().clone()
     }
 
     /// The file could not be opened this time.
@@ -109,7 +113,7 @@ impl Tabulator {
     }
 
     /// No code panics while it holds the lock, so a poisoned state is whole.
-    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectId, Progress>> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectId, Standing>> {
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -33,6 +33,9 @@ pub(super) fn answer(context: &Context) -> Answer {
                     Some(window) => Table::new(window, context.activity.targets()).render(html),
                     None => waiting(html, context),
                 }
+                html.element("p", &[], |html| {
+                    html.labelled("a", &[("href", "/unwind")], "How stacks are unwound");
+                });
             });
         }),
     )

@@ -10,6 +10,7 @@
 //! | `/-/healthy`, `/healthy` | the process is alive |
 //! | `/-/ready`, `/ready` | samples are being taken |
 //! | `/api/v1/targets` | the numbers of `/`, as JSON |
+//! | `/unwind`, `/api/v1/unwind` | how each file is unwound, and how that goes |
 //! | `/ui/...` | files of the pages |
 //!
 //! A request passes the guard, then tiny_http on a private socket, then a handler, one a file.
@@ -43,10 +44,12 @@ mod scrape;
 pub mod selector;
 mod slots;
 mod targets;
+mod unwind;
 
 use crate::metrics::Registry;
 use crate::profile::publish::Windows;
 use crate::profile::{Profile, Window};
+use crate::unwind::report::ObjectReport;
 use activity::Activity;
 use address::AddressError;
 use guard::Guard;
@@ -60,12 +63,15 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Makes one compressed pprof of profiles of a window.
 pub type Encode = dyn Fn(&Window, &[&Profile]) -> Vec<u8> + Send + Sync;
+
+/// Tells how each object file is unwound, the one with the most stacks first.
+pub type Unwinding = dyn Fn() -> Vec<ObjectReport> + Send + Sync;
 
 /// What the handlers may see.
 pub struct State {
@@ -81,6 +87,8 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// Set once samples are being taken and targets found.
     pub ready: Arc<AtomicBool>,
+    /// How object files are unwound, once the collector runs.
+    pub unwind: Arc<OnceLock<Box<Unwinding>>>,
     /// The pprof encoder.
     pub encode: Box<Encode>,
 }

@@ -17,6 +17,10 @@ pub enum Route {
     Ready,
     /// The page's numbers, as JSON.
     Targets,
+    /// How each file is unwound.
+    Unwind,
+    /// The same, as JSON.
+    UnwindNumbers,
     /// A file of the page, by name.
     Asset(String),
     /// Nothing that exists.
@@ -47,6 +51,8 @@ impl Route {
             "/-/healthy" | "/healthy" => Self::Healthy,
             "/-/ready" | "/ready" => Self::Ready,
             "/api/v1/targets" => Self::Targets,
+            "/unwind" => Self::Unwind,
+            "/api/v1/unwind" => Self::UnwindNumbers,
             _ => path.strip_prefix("/ui/").map_or(Self::Unknown, |name| Self::Asset(name.to_owned())),
         }
     }
@@ -90,6 +96,8 @@ mod tests {
             ("/-/ready", Route::Ready),
             ("/ready", Route::Ready),
             ("/api/v1/targets", Route::Targets),
+            ("/unwind", Route::Unwind),
+            ("/api/v1/unwind", Route::UnwindNumbers),
             ("/ui/style.css", Route::Asset("style.css".to_owned())),
             ("/etc/passwd", Route::Unknown),
             ("/query?query=%zz", Route::BadQuery),

@@ -26,6 +26,7 @@
 
 pub mod go;
 pub mod machine;
+pub mod report;
 pub mod row;
 
 mod aarch64;
@@ -86,6 +87,17 @@ pub enum Source {
     DebugFrame,
     /// Go's `.gopclntab`; what is not of Go, `.eh_frame` describes.
     GoPclntab,
+}
+
+impl Source {
+    /// As the field calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EhFrame => ".eh_frame",
+            Self::DebugFrame => ".debug_frame",
+            Self::GoPclntab => ".gopclntab",
+        }
+    }
 }
 
 /// What went into a table.

@@ -53,6 +53,7 @@ pub(crate) fn start_with(encode: Box<parca_agent::http::Encode>) -> TestServer {
         windows: windows.clone(),
         registry: Arc::new(Registry::default()),
         ready: ready.clone(),
+        unwind: Arc::default(),
         encode,
     };
     let directory = tempfile::tempdir().unwrap();

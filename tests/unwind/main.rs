@@ -18,5 +18,6 @@ mod elf;
 mod hostile;
 mod hostile_files;
 mod reference;
+mod report;
 mod short_lived;
 mod stacks;

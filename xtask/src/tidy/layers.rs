@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("profile", &["object", "process", "symbolize", "sample", "discovery"]),
     ("pprof", &["object", "process", "symbolize", "discovery", "profile"]),
     ("collector", &["object", "process", "symbolize", "unwind", "worker", "sample", "discovery", "profile"]),
-    ("http", &["object", "process", "symbolize", "discovery", "profile", "pprof"]),
+    ("http", &["object", "process", "symbolize", "unwind", "discovery", "profile", "pprof"]),
     ("config", &[]),
     ("cli", &["config"]),
     (
