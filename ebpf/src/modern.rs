@@ -3,6 +3,10 @@
 #![no_std]
 #![no_main]
 
+#[path = "modern/address_space.rs"]
+mod address_space;
+#[path = "modern/kernel_pointer.rs"]
+mod kernel_pointer;
 #[path = "modern/lookup.rs"]
 mod lookup;
 #[path = "modern/maps.rs"]

@@ -4,7 +4,7 @@ use super::tabulator::Tabulator;
 use super::vdso;
 use crate::metrics::Exposition;
 use crate::object::mapped::{MappedFile, MappedRange};
-use crate::object::open::open;
+use crate::object::open::{FileIdentity, open};
 use crate::object::table::ObjectTable;
 use crate::object::{Object, ObjectId};
 use crate::process::id::ProcessId;
@@ -42,7 +42,7 @@ impl ObjectLibrary {
             && tabulator.wants(id, Instant::now())
         {
             match open(process, range, file) {
-                Ok(opened) => self.tabulate(tabulator, id, opened.file),
+                Ok(opened) => self.tabulate(tabulator, id, Some(opened.identity), opened.file),
                 Err(_) => tabulator.gave_up(id),
             }
         }
@@ -77,9 +77,16 @@ impl ObjectLibrary {
         id
     }
 
-    fn tabulate(&self, tabulator: &Arc<Tabulator>, object: ObjectId, file: OwnedFd) {
+    fn tabulate(
+        &self,
+        tabulator: &Arc<Tabulator>,
+        object: ObjectId,
+        identity: Option<FileIdentity>,
+        file: OwnedFd,
+    ) {
         let tabulator = tabulator.clone();
-        self.worker.build_table(file, move |result| tabulator.finished(object, result, Instant::now()));
+        let done = move |result| tabulator.finished(object, identity, result, Instant::now());
+        self.worker.build_table(file, done);
     }
 
     /// The object of the vDSO. Its addresses are offsets from its start, as in the ELF image it is.
@@ -90,8 +97,8 @@ impl ObjectLibrary {
             && tabulator.wants(id, Instant::now())
         {
             match vdso::copy() {
-                Ok(copy) => self.tabulate(tabulator, id, copy),
-                Err(_) => tabulator.finished(id, Err(NoTable::Malformed), Instant::now()),
+                Ok(copy) => self.tabulate(tabulator, id, None, copy),
+                Err(_) => tabulator.finished(id, None, Err(NoTable::Malformed), Instant::now()),
             }
         }
         id

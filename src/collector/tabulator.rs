@@ -5,6 +5,7 @@
 
 use crate::metrics::{Counter, Exposition};
 use crate::object::ObjectId;
+use crate::object::open::FileIdentity;
 use crate::sample::tables::{Load, UnwindTables};
 use crate::unwind::report::TableSummary;
 use crate::unwind::{NoTable, Table};
@@ -64,13 +65,20 @@ impl Tabulator {
         true
     }
 
-    /// Takes in what became of a table: it goes to the kernel, or the reason is kept.
-    pub fn finished(&self, object: ObjectId, result: Result<Table, NoTable>, now: Instant) {
+    /// Takes in what became of the table of an object, whose file is this if it has one: it goes to the kernel, or the
+    /// reason is kept.
+    pub fn finished(
+        &self,
+        object: ObjectId,
+        file: Option<FileIdentity>,
+        result: Result<Table, NoTable>,
+        now: Instant,
+    ) {
         let later = Standing::NotBefore(now + RETRY);
         let standing = match result {
             Ok(table) => {
                 self.built.increment();
-                match self.tables.load(object, &table, table.digest()) {
+                match self.tables.load(object, file, &table, table.digest()) {
                     Load::Done => Standing::Built(TableSummary::of(&table)),
                     Load::NoRoom => later,
                 }

@@ -62,6 +62,25 @@ fn offsets(btf: &Btf<'_>) -> Result<Settings, BtfError> {
         task_pid: offset("pid")?,
         task_comm: offset("comm")?,
         task_stack: offset("stack")?,
+        ..mappings(btf).unwrap_or_default()
+    })
+}
+
+/// Where a task's mappings are, where the kernel keeps them in a maple tree (6.1).
+fn mappings(btf: &Btf<'_>) -> Option<Settings> {
+    let offset = |structure, member| btf.member_offset(structure, member);
+    Some(Settings {
+        task_memory: offset("task_struct", "mm")?,
+        memory_root: offset("mm_struct", "mm_mt")? + offset("maple_tree", "ma_root")?,
+        mapping_start: offset("vm_area_struct", "vm_start")?,
+        mapping_end: offset("vm_area_struct", "vm_end")?,
+        mapping_file_page: offset("vm_area_struct", "vm_pgoff")?,
+        mapping_file: offset("vm_area_struct", "vm_file")?,
+        file_inode: offset("file", "f_inode")?,
+        inode_number: offset("inode", "i_ino")?,
+        inode_size: offset("inode", "i_size")?,
+        inode_super_block: offset("inode", "i_sb")?,
+        super_block_device: offset("super_block", "s_dev")?,
         ..Settings::default()
     })
 }

@@ -45,7 +45,7 @@ pub struct RawSample {
     pub user_end: StackEnd,
     /// Some frame was reached through a frame pointer where no table says that there is one.
     pub guessed: bool,
-    /// The kernel side did not know the process.
+    /// The kernel side did not know the process, or not all of its mappings.
     pub unknown_process: bool,
     /// How often it was seen.
     pub count: u64,

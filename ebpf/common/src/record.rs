@@ -8,7 +8,7 @@ pub const FLAG_KERNEL_THREAD: u32 = 1 << 0;
 pub const FLAG_USER_STACK_FAILED: u32 = 1 << 1;
 /// The kernel stack exists but could not be read.
 pub const FLAG_KERNEL_STACK_FAILED: u32 = 1 << 2;
-/// The kernel side knew no mappings of the process, so frame pointers were followed.
+/// The kernel side was told no mappings of the process, or not one that the stack is in.
 pub const FLAG_PROCESS_UNKNOWN: u32 = 1 << 3;
 
 /// Head of one sample; `kernel_frames` 64-bit addresses and then `user_frames`

@@ -26,18 +26,39 @@ pub struct Settings {
     /// From `task_struct.stack` to the registers with which the task entered the kernel (`pt_regs`), where the
     /// kernel has no helper that finds them; 0 where it has `bpf_task_pt_regs` (5.15).
     pub user_registers: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// `task_struct.mm`, a pointer to the address space.
+    pub task_memory: u32,
+    /// `mm_struct.mm_mt.ma_root` (6.1), the root of the tree of its mappings; 0 where the kernel keeps them in another
+    /// way, and then the offsets below are 0 too.
+    pub memory_root: u32,
+    /// `vm_area_struct.vm_start`, the first field of its structure.
+    pub mapping_start: u32,
+    /// `vm_area_struct.vm_end`.
+    pub mapping_end: u32,
+    /// `vm_area_struct.vm_pgoff`.
+    pub mapping_file_page: u32,
+    /// `vm_area_struct.vm_file`, a pointer.
+    pub mapping_file: u32,
+    /// `file.f_inode`, a pointer.
+    pub file_inode: u32,
+    /// `inode.i_ino`.
+    pub inode_number: u32,
+    /// `inode.i_size`.
+    pub inode_size: u32,
+    /// `inode.i_sb`, a pointer.
+    pub inode_super_block: u32,
+    /// `super_block.s_dev`.
+    pub super_block_device: u32,
     /// aarch64: bits of a user address that pointer authentication may have changed.
     pub pac_mask: u64,
 }
 
-const _: () = assert!(size_of::<Settings>() == 48);
+const _: () = assert!(size_of::<Settings>() == 88);
 
 #[cfg(feature = "user")]
 impl Settings {
     /// The same bytes as plain words, in which form a loader takes them.
-    pub fn to_words(self) -> [u32; 12] {
+    pub fn to_words(self) -> [u32; 22] {
         [
             self.task_group_leader,
             self.task_start_boot_time,
@@ -48,7 +69,17 @@ impl Settings {
             self.task_stack,
             self.wakeup_bytes,
             self.user_registers,
-            self.reserved,
+            self.task_memory,
+            self.memory_root,
+            self.mapping_start,
+            self.mapping_end,
+            self.mapping_file_page,
+            self.mapping_file,
+            self.file_inode,
+            self.inode_number,
+            self.inode_size,
+            self.inode_super_block,
+            self.super_block_device,
             self.pac_mask as u32,
             (self.pac_mask >> 32) as u32,
         ]

@@ -92,6 +92,20 @@ impl MappingEntry {
     }
 }
 
+/// A file, as the kernel tells it from others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct FileKey {
+    /// `inode.i_ino`.
+    pub inode: u64,
+    /// `inode.i_size`: another content mostly has another.
+    pub size: u64,
+    /// `super_block.s_dev`: the major number above 20 bits of the minor.
+    pub device: u64,
+}
+
+const _: () = assert!(size_of::<FileKey>() == 24);
+
 /// What is known of an object file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

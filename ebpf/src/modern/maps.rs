@@ -15,7 +15,7 @@ use parca_agent_common::limits::{
 use parca_agent_common::record::SampleHeader;
 use parca_agent_common::settings::Settings;
 use parca_agent_common::table::{
-    MAPPINGS_PER_BLOCK, MappingEntry, ObjectEntry, PageEntry, ProcessEntry, ROWS_PER_BLOCK,
+    FileKey, MAPPINGS_PER_BLOCK, MappingEntry, ObjectEntry, PageEntry, ProcessEntry, ROWS_PER_BLOCK,
 };
 use parca_agent_common::unwind::rule::{Row, Rule};
 
@@ -63,6 +63,10 @@ pub static MAPPINGS: Array<[MappingEntry; MAPPINGS_PER_BLOCK]> =
 #[map]
 pub static OBJECTS: Array<ObjectEntry> = Array::with_max_entries(MAX_OBJECT_SLOTS, BPF_F_MMAPABLE);
 
+/// Slots of object files that have a table, by file.
+#[map]
+pub static FILES: HashMap<FileKey, u32> = HashMap::with_max_entries(MAX_OBJECT_SLOTS, 0);
+
 /// Pages of code of all object files, a run for each, 8 bytes a page.
 #[map]
 pub static CODE_PAGES: Array<PageEntry> = Array::with_max_entries(MAX_CODE_PAGES, BPF_F_MMAPABLE);
@@ -108,7 +112,17 @@ static SETTINGS: Settings = Settings {
     task_stack: 0,
     wakeup_bytes: 0,
     user_registers: 0,
-    reserved: 0,
+    task_memory: 0,
+    memory_root: 0,
+    mapping_start: 0,
+    mapping_end: 0,
+    mapping_file_page: 0,
+    mapping_file: 0,
+    file_inode: 0,
+    inode_number: 0,
+    inode_size: 0,
+    inode_super_block: 0,
+    super_block_device: 0,
     pac_mask: 0,
 };
 

@@ -95,9 +95,6 @@ fn begin<'a>(context: &PerfEventContext) -> Option<(&'a mut Unwinder, &'a mut Sa
         unwinder.end = StackEnd::NoUserStack as u32;
         return Some((unwinder, record));
     }
-    if !unwinder.knows_process() {
-        record.header.flags |= FLAG_PROCESS_UNKNOWN;
-    }
     let settings = settings();
     let entered = if task.user_registers(settings, &mut unwinder.entry) {
         unwinder.entry.innermost(&mut unwinder.registers, settings.pac_mask)
@@ -150,6 +147,9 @@ fn read_kernel_stack(context: &PerfEventContext, record: &mut SampleRecord) {
 /// Sends the sample. The agent reads the ring in its own time.
 #[inline(always)]
 fn finish(unwinder: &Unwinder, record: &mut SampleRecord) {
+    if unwinder.wants_reading() && record.header.flags & FLAG_KERNEL_THREAD == 0 {
+        record.header.flags |= FLAG_PROCESS_UNKNOWN;
+    }
     record.header.user_frames = unwinder.frames as u16;
     record.header.user_end = unwinder.end;
     let frames =

@@ -1,9 +1,11 @@
 //! Unwinds the user stack of the current task: one frame after the other is looked up, written down and
 //! left for its caller.
 
+use crate::address_space::Walk;
 use crate::lookup::{Search, contains, find_mapping, find_rule, is_owned};
-use crate::maps::{FRAME_SLOTS, PROCESSES, SCRATCH, SampleRecord, TABLES_GENERATION, UNWINDER};
+use crate::maps::{FRAME_SLOTS, PROCESSES, SCRATCH, SampleRecord, TABLES_GENERATION, UNWINDER, settings};
 use crate::place_cache::{Found, Meaning, PlaceCache};
+use crate::task::Task;
 use crate::user_registers::UserRegisters;
 use crate::window::Window;
 use core::ffi::c_void;
@@ -37,7 +39,10 @@ pub struct Unwinder {
     guessed: u32,
     /// The process is known.
     known: u32,
+    /// Which mappings are not among those that the agent published: [`LAST`], [`SOME`].
+    news: u32,
     search: Search,
+    walk: Walk,
     /// Of addresses of this process, now.
     meaning: Meaning,
     places: PlaceCache,
@@ -47,6 +52,11 @@ pub struct Unwinder {
 /// A frame that a frame pointer was followed from is at most this large: a guess that goes further is taken
 /// to be none. The largest that compilers make for real programs are some hundred KiB.
 const LARGEST_GUESSED_FRAME: u64 = 1 << 20;
+
+/// In [`Unwinder::news`]: the mapping of the last frame.
+const LAST: u32 = 1;
+/// In [`Unwinder::news`]: that of some frame.
+const SOME: u32 = 2;
 
 impl Unwinder {
     /// Prepares for the stack of a process, whose registers are in place.
@@ -58,6 +68,7 @@ impl Unwinder {
         self.last.pages = 0;
         self.window.clear();
         self.known = 0;
+        self.news = 0;
         self.mappings.count = 0;
         // SAFETY: an entry that is replaced meanwhile is another whole entry of the same process id, which the
         // start time and the owner mark tell apart.
@@ -70,10 +81,10 @@ impl Unwinder {
         }
     }
 
-    /// Whether the process's mappings are known.
+    /// Whether the agent should read the process, for the first time or again.
     #[inline(always)]
-    pub fn knows_process(&self) -> bool {
-        self.known != 0
+    pub fn wants_reading(&self) -> bool {
+        self.known == 0 || self.news != 0
     }
 
     /// Takes one frame; false when there are no more.
@@ -104,21 +115,41 @@ impl Unwinder {
     #[inline(always)]
     fn place(&mut self, pc: u64) -> Result<Found, StackEnd> {
         if self.known == 0 {
-            return Ok(Found::new(FrameWord::address(pc), Rule::UNCOVERED, 0));
+            return self.find(pc);
         }
         if let Some(found) = self.places.get(pc, self.meaning) {
             return Ok(found);
         }
         let found = self.find(pc)?;
-        self.places.set(pc, self.meaning, found);
+        // What is not published may change without a sign.
+        if self.news & LAST == 0 {
+            self.places.set(pc, self.meaning, found);
+        }
         Ok(found)
     }
 
     /// The same, by the tables.
     #[inline(always)]
     fn find(&mut self, pc: u64) -> Result<Found, StackEnd> {
+        if self.known == 0 && settings().memory_root == 0 {
+            return Ok(Found::new(FrameWord::address(pc), Rule::UNCOVERED, 0));
+        }
         if !contains(&self.last, pc) {
-            let mapping = find_mapping(&mut self.search, self.mappings, pc).ok_or(StackEnd::NoMapping)?;
+            let published = match self.known {
+                0 => None,
+                _ => find_mapping(&mut self.search, self.mappings, pc),
+            };
+            let mapping = match published {
+                Some(mapping) => {
+                    self.news &= !LAST;
+                    mapping
+                }
+                None => {
+                    // Of a process that was not read, or mapped it since.
+                    self.news = LAST | SOME;
+                    self.walk.find(Task::current(), pc).ok_or(StackEnd::NoMapping)?
+                }
+            };
             self.last.pages = mapping.pages;
             self.last.slot = mapping.slot;
             self.last.file_page = mapping.file_page;

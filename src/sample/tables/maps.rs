@@ -9,7 +9,7 @@ use parca_agent_common::limits::{
     BLOCKS_PER_SLAB, MAPPING_BLOCKS, MAX_CODE_PAGES, MAX_OBJECT_SLOTS, MAX_RULES, MAX_SLABS,
 };
 use parca_agent_common::table::{
-    BLOCK_BYTES, MappingEntry, ObjectEntry, PageEntry, ProcessEntry, ROWS_PER_BLOCK, Run,
+    BLOCK_BYTES, FileKey, MappingEntry, ObjectEntry, PageEntry, ProcessEntry, ROWS_PER_BLOCK, Run,
 };
 use parca_agent_common::unwind::rule::{Row, Rule, RuleId};
 use std::io;
@@ -46,6 +46,7 @@ pub enum TablesError {
 /// Handles of all maps.
 pub(super) struct Maps {
     processes: HashMap<MapData, u32, [u64; 3]>,
+    files: HashMap<MapData, [u64; 3], u32>,
     mappings: SharedArray,
     objects: SharedArray,
     pages: SharedArray,
@@ -60,6 +61,7 @@ impl Maps {
     pub(super) fn take(bpf: &mut Ebpf) -> Result<Self, TablesError> {
         Ok(Self {
             processes: take_map(bpf, "PROCESSES")?,
+            files: take_map(bpf, "FILES")?,
             mappings: shared(bpf, "MAPPINGS", BLOCK_BYTES * MAPPING_BLOCKS as usize)?,
             objects: shared(bpf, "OBJECTS", size_of::<ObjectEntry>() * MAX_OBJECT_SLOTS as usize)?,
             pages: shared(bpf, "CODE_PAGES", size_of::<PageEntry>() * MAX_CODE_PAGES as usize)?,
@@ -151,6 +153,19 @@ impl Maps {
         let count = offset_of!(ObjectEntry, page_count);
         self.objects.store((slot as usize * size_of::<ObjectEntry>() + count) / WORD, [0]);
         self.renew();
+    }
+
+    /// Makes a file known as that of a slot. Where there is no room, its processes are unwound when they were read.
+    pub(super) fn set_file(&mut self, file: FileKey, slot: u32) {
+        let _ = self.files.insert([file.inode, file.size, file.device], slot, 0);
+    }
+
+    /// Forgets a file, unless another slot has it by now.
+    pub(super) fn remove_file(&mut self, file: FileKey, slot: u32) {
+        let key = [file.inode, file.size, file.device];
+        if self.files.get(&key, 0).is_ok_and(|known| known == slot) {
+            let _ = self.files.remove(&key);
+        }
     }
 
     /// Makes void what programs keep of the tables.

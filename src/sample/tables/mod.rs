@@ -18,6 +18,7 @@ pub use slots::Slot;
 
 use crate::metrics::{Counter, Exposition};
 use crate::object::ObjectId;
+use crate::object::open::FileIdentity;
 use crate::process::id::{BootTime, ProcessId};
 use crate::process::mapping::{Mapping, Mappings};
 use crate::unwind::Table;
@@ -27,7 +28,7 @@ use loaded::{Full, LoadedTable, Storage};
 use maps::Maps;
 use parca_agent_common::limits::{MAPPING_BLOCKS, MAX_PROCESSES};
 use parca_agent_common::table::{
-    MAPPINGS_PER_BLOCK, MEMORY_PAGE_SHIFT, MappingEntry, NO_OBJECT, ObjectEntry, ProcessEntry, Run,
+    FileKey, MAPPINGS_PER_BLOCK, MEMORY_PAGE_SHIFT, MappingEntry, NO_OBJECT, ObjectEntry, ProcessEntry, Run,
 };
 use slots::{SlotTable, Slots};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -82,6 +83,8 @@ struct ObjectState {
     /// Since when none does. Its table stays until the room is wanted: programs come back.
     idle_since: Option<Instant>,
     table: Option<Arc<TableHandle>>,
+    /// By which programs find its slot.
+    file: Option<FileKey>,
 }
 
 /// A table in the kernel, shared by the objects that have its content.
@@ -195,8 +198,15 @@ impl UnwindTables {
         state.reclaim(Instant::now(), &self.slots);
     }
 
-    /// Loads the table of an object; `digest` is that of its content.
-    pub fn load(&self, object: ObjectId, table: &Table, digest: [u8; 32]) -> Load {
+    /// Loads the table of an object; `digest` is that of its content. With its file, processes that map it are unwound
+    /// before they are read.
+    pub fn load(
+        &self,
+        object: ObjectId,
+        file: Option<FileIdentity>,
+        table: &Table,
+        digest: [u8; 32],
+    ) -> Load {
         let mut state = self.lock();
         state.reclaim(Instant::now(), &self.slots);
         let Some(slot) = state.slot_table.meet(object, &self.slots) else {
@@ -215,8 +225,13 @@ impl UnwindTables {
             },
         };
         state.maps.write_object(slot.0, handle.entry);
+        let file = file.map(file_key);
+        if let Some(file) = file {
+            state.maps.set_file(file, slot.0);
+        }
         let known = state.objects.entry(object).or_default();
         known.table = Some(handle);
+        known.file = file;
         if known.users == 0 {
             known.idle_since = Some(Instant::now());
         }
@@ -378,8 +393,12 @@ impl State {
         let idle = self.objects.iter().filter_map(|(id, state)| Some((state.idle_since?, *id)));
         let Some((_, object)) = idle.min() else { return false };
         let now = Instant::now();
-        let table = self.objects.remove(&object).and_then(|state| state.table);
+        let (table, file) =
+            self.objects.remove(&object).map(|state| (state.table, state.file)).unwrap_or_default();
         if let Some(slot) = self.slot_table.leave(object) {
+            if let Some(file) = file {
+                self.maps.remove_file(file, slot.0);
+            }
             self.maps.forget_object(slot.0);
             self.retired.push_back((now, Retired::Slot(slot)));
         }
@@ -415,6 +434,12 @@ impl State {
             }
         }
     }
+}
+
+/// A file in the kernel's form, which has other bits for the two numbers of a device than `stat` has.
+fn file_key(file: FileIdentity) -> FileKey {
+    let device = u64::from(rustix::fs::major(file.device)) << 20 | u64::from(rustix::fs::minor(file.device));
+    FileKey { inode: file.inode, size: file.size, device }
 }
 
 /// A mapping in the kernel's form; `None` if its numbers do not fit, as no real one's do.

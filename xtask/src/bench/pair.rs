@@ -8,25 +8,27 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::contender::{Contender, Running, Tools};
 use super::figure::{Figure, Figures};
 use super::program;
 
-/// The agent's cost relative to the floor's: the geometric mean of two halves of `length`.
+/// The agent's cost relative to the floor's: the geometric mean of two halves of `length`. Nothing where one had no
+/// sample, as happens on an idle host.
 pub(super) fn measure(tools: &Tools, length: Duration) -> Result<Figures> {
     let orders = [[Contender::Floor, Contender::Ours], [Contender::Ours, Contender::Floor]];
-    let mut product = 1.0;
+    let mut product = Some(1.0);
     for order in orders {
         let [first, second] = order;
         let (one, other) = (start(first, tools)?, start(second, tools)?);
         let (ours, floor) = if first == Contender::Ours { (&one, &other) } else { (&other, &one) };
-        product *= ratio(ours.id(), floor.id(), length / 2)?;
+        let ratio = ratio(ours.id(), floor.id(), length / 2);
+        product = product.zip(ratio).map(|(product, ratio)| product * ratio);
         one.stop()?;
         other.stop()?;
     }
-    Ok([(Figure::TimesFloor, product.sqrt())].into())
+    Ok(product.map(|product: f64| (Figure::TimesFloor, product.sqrt())).into_iter().collect())
 }
 
 fn start(contender: Contender, tools: &Tools) -> Result<Box<dyn Running>> {
@@ -36,7 +38,7 @@ fn start(contender: Contender, tools: &Tools) -> Result<Box<dyn Running>> {
     Ok(running)
 }
 
-fn ratio(ours: u32, floor: u32, length: Duration) -> Result<f64> {
+fn ratio(ours: u32, floor: u32, length: Duration) -> Option<f64> {
     let before = [ours, floor].map(program::of_tree);
     thread::sleep(length);
     let after = [ours, floor].map(program::of_tree);
@@ -44,6 +46,5 @@ fn ratio(ours: u32, floor: u32, length: Duration) -> Result<f64> {
         let figures = after.get(which)?.clone().since(before.get(which)?).figures(length.as_secs_f64());
         figures.get(&Figure::BpfNanosPerSample).copied()
     };
-    let (ours, floor) = nanos(0).zip(nanos(1)).context("no sample was taken while both were attached")?;
-    Ok(ours / floor)
+    nanos(0).zip(nanos(1)).map(|(ours, floor)| ours / floor)
 }
