@@ -260,7 +260,8 @@ impl<'file, F: ReadAt + ?Sized> Image<'file, F> {
         mut visit: impl FnMut(ObjectAddress, &[u8]) -> bool,
     ) -> Result<(), ImageError> {
         for segment in self.segments.iter().filter(|segment| !segment.executable) {
-            let mut address = ObjectAddress(segment.address.0.next_multiple_of(WORD as u64));
+            let Some(start) = segment.address.0.checked_next_multiple_of(WORD as u64) else { continue };
+            let mut address = ObjectAddress(start);
             loop {
                 let left = self.rest_of_segment(address);
                 if left < WORD as u64 || self.segment_of(address) != Some(segment) {
