@@ -1,8 +1,9 @@
 //! From a row of CFI to a rule on aarch64, by the AAPCS64: the return address is in LR until it is saved.
 
-use super::frame::{CfaAt, Frame, Saved, words};
+use super::expression::Shape;
+use super::frame::{Frame, Saved, words};
 use super::machine::Landmarks;
-use parca_agent_common::unwind::rule::{Cfa, ReturnAddress, Rule, SavedFp};
+use parca_agent_common::unwind::rule::{Cfa, ReturnAddress, Rule};
 
 /// `x29`, by DWARF's number.
 pub(super) const FP: u16 = 29;
@@ -20,38 +21,24 @@ pub(super) const LANDMARKS: Landmarks = Landmarks {
     early: 4,
 };
 
-/// The rule for a row of CFI.
-pub(super) fn rule(frame: &Frame) -> Rule {
-    if frame.return_address == Saved::Undefined {
-        return Rule::OUTERMOST;
-    }
-    expressible(frame).unwrap_or(Rule::UNSUPPORTED)
-}
-
-fn expressible(frame: &Frame) -> Option<Rule> {
-    let (saved_fp, fp) = match frame.fp {
-        // A register without a value is one that the caller does not use.
-        Saved::Unsaid | Saved::Same | Saved::Undefined => (SavedFp::Same, 0),
-        Saved::AtCfa(offset) => (SavedFp::AtCfa, words(offset)?),
-        Saved::At { register: FP, offset } => (SavedFp::AtFp, words(offset)?),
-        Saved::At { register: SP, offset } => (SavedFp::AtSp, words(offset)?),
-        Saved::At { .. } | Saved::Register(_) | Saved::Other => return None,
-    };
+/// The rule for a row of CFI that has a caller; `None` if no rule can say it.
+pub(super) fn rule(frame: &Frame) -> Option<Rule> {
+    let (saved_fp, fp) = frame.saved_fp(FP, SP)?;
     let (return_address, slot) = match frame.return_address {
         Saved::Unsaid | Saved::Same => (ReturnAddress::Default, 0),
         Saved::AtCfa(offset) => (ReturnAddress::AtCfa, words(offset)?.cast_unsigned()),
         _ => return None,
     };
     let (kind, cfa, addend) = match frame.cfa {
-        CfaAt::Register { register: SP, offset } => (Cfa::Sp, words(offset)?, None),
-        CfaAt::Register { register: FP, offset } => (Cfa::Fp, words(offset)?, None),
-        CfaAt::Loaded { register: SP, offset, addend } => {
+        Shape::Address { register: SP, offset } => (Cfa::Sp, words(offset)?, None),
+        Shape::Address { register: FP, offset } => (Cfa::Fp, words(offset)?, None),
+        Shape::Loaded { register: SP, offset, addend } => {
             (Cfa::DerefSp, words(offset)?, Some(words(addend)?))
         }
-        CfaAt::Loaded { register: FP, offset, addend } => {
+        Shape::Loaded { register: FP, offset, addend } => {
             (Cfa::DerefFp, words(offset)?, Some(words(addend)?))
         }
-        CfaAt::Register { .. } | CfaAt::Loaded { .. } | CfaAt::Plt { .. } | CfaAt::Other => return None,
+        Shape::Address { .. } | Shape::Loaded { .. } | Shape::Plt { .. } | Shape::Other => return None,
     };
     // There is one place for both.
     if return_address == ReturnAddress::AtCfa && addend.is_some_and(|addend| addend.cast_unsigned() != slot) {

@@ -2,44 +2,17 @@
 
 use super::expression::{Shape, shape};
 use gimli::{CfaRule, Register, RegisterRule, UnwindExpression, UnwindTableRow};
+use parca_agent_common::unwind::rule::SavedFp;
 
 /// One row of CFI, the same for every architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     /// The caller's stack pointer.
-    pub(super) cfa: CfaAt,
+    pub(super) cfa: Shape,
     /// The caller's frame pointer.
     pub(super) fp: Saved,
     /// Where the caller goes on.
     pub(super) return_address: Saved,
-}
-
-/// How the CFA is found. Offsets are bytes, registers have DWARF's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CfaAt {
-    /// A register plus an offset.
-    Register {
-        /// Which.
-        register: u16,
-        /// Added to it.
-        offset: i64,
-    },
-    /// \*(register + offset) + addend.
-    Loaded {
-        /// Which.
-        register: u16,
-        /// Added to it.
-        offset: i64,
-        /// Added to the word there.
-        addend: i64,
-    },
-    /// SP + 8, and 8 more from a byte of each stub of 16 bytes on.
-    Plt {
-        /// The byte.
-        threshold: u8,
-    },
-    /// Some other expression.
-    Other,
 }
 
 /// Where a register of the caller is.
@@ -71,17 +44,25 @@ impl Frame {
     pub(super) fn of(row: &UnwindTableRow<usize>, section: &[u8], fp: u16, return_address: u16) -> Self {
         let cfa = match row.cfa() {
             CfaRule::RegisterAndOffset { register, offset } => {
-                CfaAt::Register { register: register.0, offset: *offset }
+                Shape::Address { register: register.0, offset: *offset }
             }
-            CfaRule::Expression(expression) => match shape(bytes(*expression, section)) {
-                Shape::Loaded { register, offset, addend } => CfaAt::Loaded { register, offset, addend },
-                Shape::Plt { threshold } => CfaAt::Plt { threshold },
-                Shape::Address { register, offset } => CfaAt::Register { register, offset },
-                Shape::Other => CfaAt::Other,
-            },
+            CfaRule::Expression(expression) => shape(bytes(*expression, section)),
         };
         let saved = |register| saved(row.register(Register(register)), section);
         Self { cfa, fp: saved(fp), return_address: saved(return_address) }
+    }
+
+    /// Where the frame pointer is, and its offset in words, by DWARF's numbers of frame pointer and stack pointer;
+    /// `None` if no rule can say it.
+    pub(super) fn saved_fp(&self, fp: u16, sp: u16) -> Option<(SavedFp, i16)> {
+        match self.fp {
+            // A register without a value is one that the caller does not use.
+            Saved::Unsaid | Saved::Same | Saved::Undefined => Some((SavedFp::Same, 0)),
+            Saved::AtCfa(offset) => Some((SavedFp::AtCfa, words(offset)?)),
+            Saved::At { register, offset } if register == fp => Some((SavedFp::AtFp, words(offset)?)),
+            Saved::At { register, offset } if register == sp => Some((SavedFp::AtSp, words(offset)?)),
+            Saved::At { .. } | Saved::Register(_) | Saved::Other => None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The architectures that have tables, and what differs between them.
 
-use super::frame::Frame;
+use super::frame::{Frame, Saved};
 use super::{aarch64, x86_64};
 use parca_agent_common::unwind::rule::Rule;
 
@@ -61,10 +61,14 @@ impl Machine {
 
     /// The rule that says what a row of CFI says.
     pub(super) fn rule(self, frame: &Frame) -> Rule {
-        match self {
+        if frame.return_address == Saved::Undefined {
+            return Rule::OUTERMOST;
+        }
+        let rule = match self {
             Self::X86_64 => x86_64::rule(frame),
             Self::Aarch64 => aarch64::rule(frame),
-        }
+        };
+        rule.unwrap_or(Rule::UNSUPPORTED)
     }
 
     /// Code that is known by its bytes.

@@ -1,6 +1,7 @@
 //! From a row of CFI to a rule on x86_64, by the System V ABI: the return address lies below the CFA.
 
-use super::frame::{CfaAt, Frame, Saved, words};
+use super::expression::Shape;
+use super::frame::{Frame, Saved, words};
 use super::machine::Landmarks;
 use parca_agent_common::unwind::rule::{Cfa, ReturnAddress, Rule, SavedFp};
 
@@ -26,42 +27,28 @@ pub(super) const LANDMARKS: Landmarks = Landmarks {
     early: 1,
 };
 
-/// The rule for a row of CFI.
-pub(super) fn rule(frame: &Frame) -> Rule {
-    if frame.return_address == Saved::Undefined {
-        return Rule::OUTERMOST;
-    }
-    expressible(frame).unwrap_or(Rule::UNSUPPORTED)
-}
-
-fn expressible(frame: &Frame) -> Option<Rule> {
-    let (saved_fp, fp) = match frame.fp {
-        // A register without a value is one that the caller does not use.
-        Saved::Unsaid | Saved::Same | Saved::Undefined => (SavedFp::Same, 0),
-        Saved::AtCfa(offset) => (SavedFp::AtCfa, words(offset)?),
-        Saved::At { register: FP, offset } => (SavedFp::AtFp, words(offset)?),
-        Saved::At { register: SP, offset } => (SavedFp::AtSp, words(offset)?),
-        Saved::At { .. } | Saved::Register(_) | Saved::Other => return None,
-    };
+/// The rule for a row of CFI that has a caller; `None` if no rule can say it.
+pub(super) fn rule(frame: &Frame) -> Option<Rule> {
+    let (saved_fp, fp) = frame.saved_fp(FP, SP)?;
     let (return_address, register) = match frame.return_address {
         Saved::AtCfa(RETURN_SLOT) => (ReturnAddress::Default, 0),
         Saved::Register(register) if register < GENERAL_REGISTERS => (ReturnAddress::InRegister, register),
         _ => return None,
     };
     let (kind, cfa, extra) = match frame.cfa {
-        CfaAt::Register { register: SP, offset } => (Cfa::Sp, words(offset)?, 0),
-        CfaAt::Register { register: FP, offset } => (Cfa::Fp, words(offset)?, 0),
-        CfaAt::Register { register, offset } if register < GENERAL_REGISTERS => {
+        Shape::Address { register: SP, offset } => (Cfa::Sp, words(offset)?, 0),
+        Shape::Address { register: FP, offset } => (Cfa::Fp, words(offset)?, 0),
+        Shape::Address { register, offset } if register < GENERAL_REGISTERS => {
             (Cfa::Register, words(offset)?, register)
         }
-        CfaAt::Loaded { register: SP, offset, addend } => {
+        Shape::Loaded { register: SP, offset, addend } => {
             (Cfa::DerefSp, words(offset)?, words(addend)?.cast_unsigned())
         }
-        CfaAt::Loaded { register: FP, offset, addend } => {
+        Shape::Loaded { register: FP, offset, addend } => {
             (Cfa::DerefFp, words(offset)?, words(addend)?.cast_unsigned())
         }
-        CfaAt::Plt { threshold } => (Cfa::Plt, 0, u16::from(threshold)),
-        CfaAt::Register { .. } | CfaAt::Loaded { .. } | CfaAt::Other => return None,
+        Shape::Plt { threshold } => (Cfa::Plt, 0, u16::from(threshold)),
+        Shape::Address { .. } | Shape::Loaded { .. } | Shape::Other => return None,
     };
     let extra = match return_address {
         ReturnAddress::InRegister if !matches!(kind, Cfa::Sp | Cfa::Fp) => return None,
