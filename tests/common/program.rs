@@ -4,7 +4,7 @@ use super::compiler;
 use super::workload;
 use super::{meter::Meter, process};
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -73,11 +73,8 @@ impl Program {
         place(&path);
         let line: Vec<_> = launcher.iter().map(OsStr::new).chain([path.as_os_str()]).collect();
         let mut command = Command::new(line[0]);
-        let mut child = command.args(&line[1..]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "{} did not begin", path.display());
+        command.args(&line[1..]).args(arguments).stdout(Stdio::piped());
+        let (child, output) = begin(&mut command);
         Self { child, output, _directory: directory, path }
     }
 
@@ -142,6 +139,37 @@ pub(crate) fn compile(source: &str, output: &str, flags: &[&str]) -> PathBuf {
     compiler::C.run(command);
     path
 }
+
+/// Starts a command and waits for its first line. What a test has just written may be busy: where another test
+/// forks at that moment, its child has the file open for writing until it executes another.
+fn begin(command: &mut Command) -> (Child, BufReader<ChildStdout>) {
+    for _ in 0..BUSY_TRIES {
+        let mut child = match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(BUSY_WAIT);
+                continue;
+            }
+            child => child.unwrap(),
+        };
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        if !line.is_empty() {
+            return (child, output);
+        }
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(CANNOT_EXECUTE), "{command:?} did not begin: {status}");
+        std::thread::sleep(BUSY_WAIT);
+    }
+    panic!("{command:?} cannot be executed");
+}
+
+/// How often a file that is busy is tried, and how long is waited in between.
+const BUSY_TRIES: usize = 20;
+const BUSY_WAIT: Duration = Duration::from_millis(50);
+
+/// The exit status of a launcher that cannot execute what it is given.
+const CANNOT_EXECUTE: i32 = 126;
 
 /// Copies a file.
 pub(crate) fn copy(from: &Path, to: &Path) {
