@@ -18,6 +18,8 @@ mod place_cache;
 mod process;
 #[path = "modern/registers.rs"]
 mod registers;
+#[path = "modern/replacement.rs"]
+mod replacement;
 #[path = "modern/sample.rs"]
 mod sample;
 #[path = "modern/task.rs"]
@@ -74,5 +76,12 @@ pub fn process_exited(_context: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 pub fn process_forked(context: RawTracePointContext) -> i32 {
     process::forked(&context);
+    0
+}
+
+/// Runs in a task that maps memory, when its place has been chosen (5.7).
+#[raw_tracepoint(tracepoint = "vm_unmapped_area")]
+pub fn mapping_placed(context: RawTracePointContext) -> i32 {
+    replacement::placed(&context);
     0
 }

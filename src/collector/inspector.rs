@@ -109,14 +109,15 @@ fn serve(
     metrics: &InspectorMetrics,
 ) {
     while let Ok(process) = requests.recv_blocking() {
+        let replaced = tables.map(|tables| tables.before_reading(process));
         let read_at = boot_time();
         let inspected = read_process(process, objects);
         match inspected {
             Some(_) => metrics.read.increment(),
             None => metrics.gone.increment(),
         }
-        if let (Some(tables), Some(inspected)) = (tables, &inspected) {
-            tables.publish(process, &inspected.mappings, read_at);
+        if let (Some(tables), Some(replaced), Some(inspected)) = (tables, replaced, &inspected) {
+            tables.publish(process, &inspected.mappings, read_at, replaced);
         }
         if answers.send_blocking(Answer { process, read_at, inspected }).is_err() {
             return;

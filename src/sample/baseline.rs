@@ -72,7 +72,8 @@ impl Baseline {
                 stacks: object::take_map(&mut bpf, "STACKS_1")?,
             },
         ];
-        let mut settings: Array<_, [u32; 22]> = object::take_map(&mut bpf, "SETTINGS")?;
+        let mut settings: Array<_, [u32; parca_agent_common::settings::Settings::WORDS]> =
+            object::take_map(&mut bpf, "SETTINGS")?;
         // Without the offsets a sample has no start time, and the agent looks it up in /proc.
         if let Some(offsets) =
             std::fs::read(btf::KERNEL_BTF).ok().and_then(|btf| btf::task_offsets(&btf).ok())

@@ -16,10 +16,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 /// Programs on raw tracepoints, and where each belongs.
-const TRACEPOINTS: [(&str, &str); 3] = [
+const TRACEPOINTS: [(&str, &str); 4] = [
     ("process_executed", "sched_process_exec"),
     ("process_exited", "sched_process_exit"),
     ("process_forked", "sched_process_fork"),
+    ("mapping_placed", "vm_unmapped_area"),
 ];
 
 /// Bytes of an average sample: a header and 56 frames.

@@ -22,7 +22,6 @@ fn stacks_of_programs_without_frame_pointers_are_whole() {
 }
 
 #[test]
-#[ignore = "a mapping that takes the place of another is noticed when the process is read again"]
 fn stacks_of_programs_that_map_other_files_where_one_was_are_whole() {
     assert_whole(REMAPPED);
 }

@@ -23,6 +23,10 @@ pub const SAMPLE_RING_BYTES_MAX: u32 = 8 * 1024 * 1024;
 /// can wake it again and again, at the pace of [`WAKEUP_INTERVAL_NANOS`].
 pub const MET_PROCESSES: u32 = 4096;
 
+/// Counts of replaced mappings, each of the processes whose ids are this far apart: what one of them does
+/// makes the agent read the others again too.
+pub const REPLACEMENT_COUNTS: u32 = 4096;
+
 /// Least time between two wake-ups that one CPU causes because of a new process, nanoseconds.
 pub const WAKEUP_INTERVAL_NANOS: u64 = 200_000_000;
 

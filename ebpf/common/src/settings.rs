@@ -49,16 +49,23 @@ pub struct Settings {
     pub inode_super_block: u32,
     /// `super_block.s_dev`.
     pub super_block_device: u32,
+    /// `vm_unmapped_area_info.length`.
+    pub unmapped_area_length: u32,
+    /// Zero.
+    pub reserved: u32,
     /// aarch64: bits of a user address that pointer authentication may have changed.
     pub pac_mask: u64,
 }
 
-const _: () = assert!(size_of::<Settings>() == 88);
+const _: () = assert!(size_of::<Settings>() == 96);
 
 #[cfg(feature = "user")]
 impl Settings {
+    /// Its size in [`Settings::to_words`].
+    pub const WORDS: usize = size_of::<Self>() / size_of::<u32>();
+
     /// The same bytes as plain words, in which form a loader takes them.
-    pub fn to_words(self) -> [u32; 22] {
+    pub fn to_words(self) -> [u32; Self::WORDS] {
         [
             self.task_group_leader,
             self.task_start_boot_time,
@@ -80,6 +87,8 @@ impl Settings {
             self.inode_size,
             self.inode_super_block,
             self.super_block_device,
+            self.unmapped_area_length,
+            self.reserved,
             self.pac_mask as u32,
             (self.pac_mask >> 32) as u32,
         ]

@@ -52,9 +52,12 @@ pub struct ProcessEntry {
     pub mappings: Run,
     /// [`MappingEntry::pages`] of the owner mark. A run that was given away holds another.
     pub owner: u64,
+    /// How many mappings of the process had been replaced before it was read. When more are, the entry
+    /// is out of date.
+    pub replaced: u64,
 }
 
-const _: () = assert!(size_of::<ProcessEntry>() == 24);
+const _: () = assert!(size_of::<ProcessEntry>() == 32);
 
 /// One executable mapping. The entries of a process are in the order of `pages`, for the start is in its
 /// upper bits; an owner mark, less than any mapping, comes first.

@@ -68,6 +68,13 @@ fn is_less(one: u64, other: u64) -> u32 {
 /// The mapping of a process that an address lies in.
 #[inline(always)]
 pub fn find_mapping(search: &mut Search, run: Run, address: u64) -> Option<MappingEntry> {
+    let found = last_mapping_at(search, run, address)?;
+    contains(&found, address).then_some(found)
+}
+
+/// The last mapping of a process that begins on an address's page or before; the owner mark if none does.
+#[inline(always)]
+fn last_mapping_at(search: &mut Search, run: Run, address: u64) -> Option<MappingEntry> {
     let block = MAPPINGS.get(u32::from(run.block))?;
     // Greater than the entry of a mapping that begins on the address's page, whatever its length.
     let target = ((address >> MEMORY_PAGE_SHIFT) + 1) << PAGE_COUNT_BITS;
@@ -75,8 +82,18 @@ pub fn find_mapping(search: &mut Search, run: Run, address: u64) -> Option<Mappi
     // good, and leaves the highest bit free.
     let index = search
         .last(run, MAPPING_SEARCH_STEPS, |index| is_less(mapping(block, index).pages >> 1, target >> 1));
-    let found = mapping(block, index);
-    contains(&found, address).then_some(found)
+    Some(mapping(block, index))
+}
+
+/// Whether any mapping of a process lies in a range of addresses, at least in part.
+#[inline(always)]
+pub fn has_mapping_in(search: &mut Search, run: Run, address: u64, length: u64) -> bool {
+    let last = address.wrapping_add(length).wrapping_sub(1);
+    let Some(found) = last_mapping_at(search, run, last) else { return false };
+    let first = found.pages >> PAGE_COUNT_BITS;
+    let end = first + (found.pages & ((1 << PAGE_COUNT_BITS) - 1));
+    // An address that is an error's number is above its own end.
+    first != 0 && last >= address && end > address >> MEMORY_PAGE_SHIFT
 }
 
 /// Whether a mapping holds an address. An owner mark holds none: it begins at page 0 and its length is a

@@ -10,7 +10,8 @@ use aya_ebpf::maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf};
 use parca_agent_common::counter::Counter;
 use parca_agent_common::limits::{
     BLOCKS_PER_SLAB, MAPPING_BLOCKS, MAX_CODE_PAGES, MAX_OBJECT_SLOTS, MAX_PROCESSES, MAX_RULES, MAX_SLABS,
-    MAX_STACK_FRAMES, MAX_USER_FRAMES, MET_PROCESSES, PROCESS_EVENT_RING_BYTES, SAMPLE_RING_BYTES_MIN,
+    MAX_STACK_FRAMES, MAX_USER_FRAMES, MET_PROCESSES, PROCESS_EVENT_RING_BYTES, REPLACEMENT_COUNTS,
+    SAMPLE_RING_BYTES_MIN,
 };
 use parca_agent_common::record::SampleHeader;
 use parca_agent_common::settings::Settings;
@@ -19,6 +20,7 @@ use parca_agent_common::table::{
 };
 use parca_agent_common::unwind::rule::{Row, Rule};
 
+use crate::lookup::Search;
 use crate::unwinder::Unwinder;
 
 /// Samples on their way to the agent (5.8). The agent sizes it when it loads the object.
@@ -53,6 +55,15 @@ pub static UNWINDER: PerCpuArray<Unwinder> = PerCpuArray::with_max_entries(1, 0)
 /// Processes whose mappings are known, by process id. Preallocated: programs insert at fork, in any context.
 #[map]
 pub static PROCESSES: HashMap<u32, ProcessEntry> = HashMap::with_max_entries(MAX_PROCESSES, 0);
+
+/// How many mappings of a process were replaced by others since this program was loaded, at its process id modulo
+/// the size.
+#[map]
+pub static REPLACEMENTS: Array<u64> = Array::with_max_entries(REPLACEMENT_COUNTS, BPF_F_MMAPABLE);
+
+/// Where the mapping that is replaced is looked for, one a CPU.
+#[map]
+pub static REPLACEMENT_SEARCH: PerCpuArray<Search> = PerCpuArray::with_max_entries(1, 0);
 
 /// Executable mappings, a run for each address space. 64 KiB a value.
 #[map]
@@ -123,6 +134,8 @@ static SETTINGS: Settings = Settings {
     inode_size: 0,
     inode_super_block: 0,
     super_block_device: 0,
+    unmapped_area_length: 0,
+    reserved: 0,
     pac_mask: 0,
 };
 

@@ -1,6 +1,7 @@
 //! Exec, exit and fork, told to the agent as they happen.
 
 use crate::maps::{PROCESS_EVENTS, PROCESSES, count, settings};
+use crate::replacement;
 use crate::task::Task;
 use crate::wakeup;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
@@ -63,8 +64,9 @@ pub fn forked(context: &RawTracePointContext) {
 fn inherit(parent: u32, parent_start: u64, child: u32, start: u64) {
     // SAFETY: as in `Unwinder::begin`.
     let Some(entry) = (unsafe { PROCESSES.get(parent) }) else { return };
-    if entry.start == parent_start {
-        let inherited = ProcessEntry { start, mappings: entry.mappings, owner: entry.owner };
+    if entry.start == parent_start && replacement::is_current(entry, parent) {
+        let replaced = replacement::count_of(child);
+        let inherited = ProcessEntry { start, mappings: entry.mappings, owner: entry.owner, replaced };
         // Where there is no room, the child is met by its first sample.
         let _ = PROCESSES.insert(child, inherited, 0);
     }
@@ -93,7 +95,7 @@ fn send(event: &ProcessEvent) {
 
 /// Process and thread id of the current task.
 #[inline(always)]
-fn current_ids() -> (u32, u32) {
+pub fn current_ids() -> (u32, u32) {
     let ids = bpf_get_current_pid_tgid();
     ((ids >> 32) as u32, ids as u32)
 }

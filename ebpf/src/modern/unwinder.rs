@@ -2,9 +2,10 @@
 //! left for its caller.
 
 use crate::address_space::Walk;
-use crate::lookup::{Search, contains, find_mapping, find_rule, is_owned};
+use crate::lookup::{Search, contains, find_mapping, find_rule};
 use crate::maps::{FRAME_SLOTS, PROCESSES, SCRATCH, SampleRecord, TABLES_GENERATION, UNWINDER, settings};
 use crate::place_cache::{Found, Meaning, PlaceCache};
+use crate::replacement::is_current;
 use crate::task::Task;
 use crate::user_registers::UserRegisters;
 use crate::window::Window;
@@ -73,7 +74,7 @@ impl Unwinder {
         // SAFETY: an entry that is replaced meanwhile is another whole entry of the same process id, which the
         // start time and the owner mark tell apart.
         let Some(process) = (unsafe { PROCESSES.get(tgid) }) else { return };
-        if process.start == process_start && is_owned(process.mappings, process.owner) {
+        if process.start == process_start && is_current(process, tgid) {
             let generation = TABLES_GENERATION.get(0).copied().unwrap_or_default();
             self.mappings = process.mappings;
             self.meaning = Meaning::new(process.owner, generation);

@@ -7,6 +7,7 @@ use aya::Ebpf;
 use aya::maps::{Array, ArrayOfMaps, HashMap, IterableMap, MapData, MapError};
 use parca_agent_common::limits::{
     BLOCKS_PER_SLAB, MAPPING_BLOCKS, MAX_CODE_PAGES, MAX_OBJECT_SLOTS, MAX_RULES, MAX_SLABS,
+    REPLACEMENT_COUNTS,
 };
 use parca_agent_common::table::{
     BLOCK_BYTES, FileKey, MappingEntry, ObjectEntry, PageEntry, ProcessEntry, ROWS_PER_BLOCK, Run,
@@ -45,8 +46,9 @@ pub enum TablesError {
 
 /// Handles of all maps.
 pub(super) struct Maps {
-    processes: HashMap<MapData, u32, [u64; 3]>,
+    processes: HashMap<MapData, u32, [u64; 4]>,
     files: HashMap<MapData, [u64; 3], u32>,
+    replacements: SharedArray,
     mappings: SharedArray,
     objects: SharedArray,
     pages: SharedArray,
@@ -62,6 +64,7 @@ impl Maps {
         Ok(Self {
             processes: take_map(bpf, "PROCESSES")?,
             files: take_map(bpf, "FILES")?,
+            replacements: shared(bpf, "REPLACEMENTS", size_of::<u64>() * REPLACEMENT_COUNTS as usize)?,
             mappings: shared(bpf, "MAPPINGS", BLOCK_BYTES * MAPPING_BLOCKS as usize)?,
             objects: shared(bpf, "OBJECTS", size_of::<ObjectEntry>() * MAX_OBJECT_SLOTS as usize)?,
             pages: shared(bpf, "CODE_PAGES", size_of::<PageEntry>() * MAX_CODE_PAGES as usize)?,
@@ -76,7 +79,14 @@ impl Maps {
     pub(super) fn set_process(&mut self, tgid: Tgid, entry: ProcessEntry) -> Result<(), MapError> {
         let run = entry.mappings;
         let packed = u64::from(run.block) | u64::from(run.first) << 16 | u64::from(run.count) << 32;
-        self.processes.insert(tgid.0, [entry.start, packed, entry.owner], 0)
+        self.processes.insert(tgid.0, [entry.start, packed, entry.owner, entry.replaced], 0)
+    }
+
+    /// How many mappings of a process were replaced.
+    pub(super) fn replacements(&self, tgid: Tgid) -> u64 {
+        let index = (tgid.0 % REPLACEMENT_COUNTS) as usize * size_of::<u64>() / WORD;
+        let word = |index| self.replacements.load(index).map_or(0, u64::from);
+        word(index) | word(index + 1) << u32::BITS
     }
 
     /// Forgets a process, unless its id is another's by now.

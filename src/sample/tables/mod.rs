@@ -94,6 +94,11 @@ struct TableHandle {
     digest: [u8; 32],
 }
 
+/// How many mappings of a process the kernel side had seen replaced at some moment: what was read of it since holds
+/// for as long as there are no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replacements(u64);
+
 /// What is out of sight, and waits.
 enum Retired {
     Run(Run),
@@ -148,8 +153,19 @@ impl UnwindTables {
         self.slots.resolve(read)
     }
 
-    /// Makes the mappings of a process known to the kernel side, as they were read at a moment.
-    pub fn publish(&self, process: ProcessId, mappings: &Mappings, read_at: BootTime) {
+    /// What is to be asked before a process is read.
+    pub fn before_reading(&self, process: ProcessId) -> Replacements {
+        Replacements(self.lock().maps.replacements(process.tgid))
+    }
+
+    /// Makes the mappings of a process known to the kernel side, as they were read after a moment.
+    pub fn publish(
+        &self,
+        process: ProcessId,
+        mappings: &Mappings,
+        read_at: BootTime,
+        replaced: Replacements,
+    ) {
         let mut state = self.lock();
         state.reclaim(Instant::now(), &self.slots);
         let (entries, objects) = state.entries(mappings, &self.slots, &self.metrics);
@@ -159,14 +175,14 @@ impl UnwindTables {
             known.read_at = read_at;
             let run = Arc::clone(&known.mappings);
             // An exec since may have removed it.
-            state.tell(process, &run, &self.metrics);
+            state.tell(process, &run, replaced, &self.metrics);
             return;
         }
         let Some(run) = state.write(entries, objects) else {
             self.metrics.mappings_full.increment();
             return;
         };
-        state.tell(process, &run, &self.metrics);
+        state.tell(process, &run, replaced, &self.metrics);
         state.replace(process, Some(Published { read_at, mappings: run }));
     }
 
@@ -347,8 +363,15 @@ impl State {
         Some(Arc::new(MappingRun { run, entries, objects, owner }))
     }
 
-    fn tell(&mut self, process: ProcessId, run: &MappingRun, metrics: &Metrics) {
-        let entry = ProcessEntry { start: process.start.nanos, mappings: run.run, owner: run.owner };
+    fn tell(
+        &mut self,
+        process: ProcessId,
+        run: &MappingRun,
+        Replacements(replaced): Replacements,
+        metrics: &Metrics,
+    ) {
+        let entry =
+            ProcessEntry { start: process.start.nanos, mappings: run.run, owner: run.owner, replaced };
         if self.maps.set_process(process.tgid, entry).is_err() {
             metrics.processes_full.increment();
         }
