@@ -3,6 +3,7 @@
 use crate::cli::{self, Command, Invocation};
 use crate::collector::closer::BaseLabels;
 use crate::collector::library::ObjectLibrary;
+use crate::collector::table_cache::TableCache;
 use crate::collector::{Collector, CollectorOptions};
 use crate::config::Config;
 use crate::config::file;
@@ -63,6 +64,21 @@ pub fn run(config: Config, invocation: &Invocation) -> anyhow::Result<Exit> {
     result
 }
 
+/// The unwind tables of earlier runs, if there are to be any and the directory can be used.
+fn table_cache(config: &Config) -> Option<TableCache> {
+    let directory = config.profiling.table_cache.path()?;
+    match TableCache::open(directory) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            log::warn!(
+                directory = directory.display().to_string().as_str(), error = error.to_string().as_str();
+                "unwind tables are not kept from this run to the next"
+            );
+            None
+        }
+    }
+}
+
 async fn serve(
     executor: &Arc<Executor<'static>>,
     config: Config,
@@ -87,7 +103,9 @@ async fn serve(
     );
     let worker =
         Supervisor::start(WorkerOptions::default()).context("failed to start the worker's supervisor")?;
-    let objects = Arc::new(ObjectLibrary::new(worker, sampler.tables()));
+    let tables = sampler.tables();
+    let cache = tables.is_some().then(|| table_cache(&config)).flatten();
+    let objects = Arc::new(ObjectLibrary::new(worker, tables, cache));
     let collector_options = CollectorOptions {
         duration: config.profiling.duration.get(),
         sampler: options,

@@ -157,7 +157,8 @@ fn what_is_printed_is_read_back_as_the_same() {
         text,
         "log-level = \"debug\"\nlog-format = \"logfmt\"\nhttp-address = \":7071\"\nnode = \"n\"\n\
          temp-dir = \"/x\"\nprofiling-duration = \"1m30s\"\nprofiling-cpu-sampling-frequency = 100\n\
-         thread-labels = true\nunwind-table-memory = \"64MiB\"\nforce-object = \"baseline\"\n\n\
+         thread-labels = true\nunwind-table-memory = \"64MiB\"\n\
+         unwind-table-cache = \"/var/cache/parca-agent\"\nforce-object = \"baseline\"\n\n\
          [external-label]\na = 'x\"y\\'\n"
     );
     let file = Written::new(text);

@@ -10,6 +10,7 @@ use crate::config::forced_object::ForcedObject;
 use crate::config::frequency::Frequency;
 use crate::config::labels::ExternalLabels;
 use crate::config::node::NodeName;
+use crate::config::table_cache::CacheDirectory;
 use crate::config::table_memory::TableMemory;
 use crate::config::window::WindowDuration;
 use crate::config::{self, Config, label_table, text};
@@ -75,6 +76,11 @@ pub(super) struct Settings {
     #[argh(option, arg_name = "size")]
     #[serde(with = "text")]
     pub(super) unwind_table_memory: Option<TableMemory>,
+
+    /// keep unwind tables here between two runs; off: nowhere
+    #[argh(option, arg_name = "path")]
+    #[serde(with = "text")]
+    pub(super) unwind_table_cache: Option<CacheDirectory>,
 
     /// load this BPF object without a probe: modern or baseline
     #[argh(option, arg_name = "object", hidden_help)]
@@ -155,6 +161,7 @@ impl Settings {
                 .or(lower.profiling_cpu_sampling_frequency),
             thread_labels: self.thread_labels.or(lower.thread_labels),
             unwind_table_memory: self.unwind_table_memory.or(lower.unwind_table_memory),
+            unwind_table_cache: self.unwind_table_cache.or(lower.unwind_table_cache),
             force_object: self.force_object.or(lower.force_object),
             external_label: labels,
             subcommand: self.subcommand.or(lower.subcommand),
@@ -186,6 +193,7 @@ impl Settings {
                 frequency: self.profiling_cpu_sampling_frequency.unwrap_or(default.profiling.frequency),
                 thread_labels: self.thread_labels.unwrap_or(default.profiling.thread_labels),
                 table_memory: self.unwind_table_memory.unwrap_or(default.profiling.table_memory),
+                table_cache: self.unwind_table_cache.unwrap_or(default.profiling.table_cache),
                 forced_object: self.force_object.or(default.profiling.forced_object),
             },
             temp_dir: self.temp_dir.map_or(default.temp_dir, Directory::into_path),
@@ -207,6 +215,7 @@ impl Settings {
             profiling_cpu_sampling_frequency: Some(profiling.frequency),
             thread_labels: Some(profiling.thread_labels),
             unwind_table_memory: Some(profiling.table_memory),
+            unwind_table_cache: Some(profiling.table_cache),
             force_object: profiling.forced_object,
             external_label: if external == ExternalLabels::default() { vec![] } else { vec![external] },
             subcommand: None,

@@ -1,19 +1,20 @@
 //! Every object file that processes map: met by name, opened through the process, identified by the worker.
 
+use super::table_cache::TableCache;
+use super::table_cache::key::Key;
 use super::tabulator::Tabulator;
 use super::vdso;
 use crate::metrics::Exposition;
 use crate::object::mapped::{MappedFile, MappedRange};
-use crate::object::open::{FileIdentity, open};
+use crate::object::open::{OpenedObject, open};
 use crate::object::table::ObjectTable;
 use crate::object::{Object, ObjectId};
 use crate::process::id::ProcessId;
 use crate::sample::tables::UnwindTables;
 use crate::unwind::NoTable;
 use crate::worker::supervisor::Supervisor;
-use rustix::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// The kernel's vDSO, which has no file: one object for all processes.
 const VDSO: &[u8] = b"[vdso]";
@@ -24,13 +25,14 @@ pub struct ObjectLibrary {
     worker: Supervisor,
     /// Absent where the kernel side has no unwinder.
     tabulator: Option<Arc<Tabulator>>,
+    cache: Option<Arc<TableCache>>,
 }
 
 impl ObjectLibrary {
-    /// Nothing is known yet. With tables, objects that are met get theirs.
-    pub fn new(worker: Supervisor, tables: Option<Arc<UnwindTables>>) -> Self {
+    /// Nothing is known yet. With tables, objects that are met get theirs, from the cache where it has them.
+    pub fn new(worker: Supervisor, tables: Option<Arc<UnwindTables>>, cache: Option<TableCache>) -> Self {
         let tabulator = tables.map(|tables| Arc::new(Tabulator::new(tables)));
-        Self { table: Arc::default(), worker, tabulator }
+        Self { table: Arc::default(), worker, tabulator, cache: cache.map(Arc::new) }
     }
 
     /// The object behind a mapping of a process. A file that was not met before is opened, which may
@@ -42,7 +44,7 @@ impl ObjectLibrary {
             && tabulator.wants(id, Instant::now())
         {
             match open(process, range, file) {
-                Ok(opened) => self.tabulate(tabulator, id, Some(opened.identity), opened.file),
+                Ok(opened) => self.tabulate(tabulator, id, opened),
                 Err(_) => tabulator.gave_up(id),
             }
         }
@@ -77,16 +79,34 @@ impl ObjectLibrary {
         id
     }
 
-    fn tabulate(
-        &self,
-        tabulator: &Arc<Tabulator>,
-        object: ObjectId,
-        identity: Option<FileIdentity>,
-        file: OwnedFd,
-    ) {
+    /// Sees to the table of an object that was opened: out of the cache, or made by the worker.
+    fn tabulate(&self, tabulator: &Arc<Tabulator>, object: ObjectId, opened: OpenedObject) {
+        let identity = Some(opened.identity);
+        let kept = self.cache.clone().and_then(|cache| Some((cache, Key::of(&opened, SystemTime::now())?)));
+        if let Some((cache, key)) = &kept
+            && let Some(table) = cache.read(*key)
+        {
+            tabulator.finished(object, identity, &Ok(table), Instant::now());
+            return;
+        }
         let tabulator = tabulator.clone();
-        let done = move |result| tabulator.finished(object, identity, result, Instant::now());
-        self.worker.build_table(file, done);
+        self.worker.build_table(opened.file, move |result| {
+            tabulator.finished(object, identity, &result, Instant::now());
+            if let (Some((cache, key)), Ok(table)) = (kept, result) {
+                cache.write(key, table);
+            }
+        });
+    }
+
+    fn tabulate_vdso(&self, tabulator: &Arc<Tabulator>, object: ObjectId) {
+        let Ok(copy) = vdso::copy() else {
+            tabulator.finished(object, None, &Err(NoTable::Malformed), Instant::now());
+            return;
+        };
+        let tabulator = tabulator.clone();
+        self.worker.build_table(copy, move |result| {
+            tabulator.finished(object, None, &result, Instant::now());
+        });
     }
 
     /// The object of the vDSO. Its addresses are offsets from its start, as in the ELF image it is.
@@ -96,10 +116,7 @@ impl ObjectLibrary {
         if let Some(tabulator) = &self.tabulator
             && tabulator.wants(id, Instant::now())
         {
-            match vdso::copy() {
-                Ok(copy) => self.tabulate(tabulator, id, None, copy),
-                Err(_) => tabulator.finished(id, None, Err(NoTable::Malformed), Instant::now()),
-            }
+            self.tabulate_vdso(tabulator, id);
         }
         id
     }
@@ -120,6 +137,9 @@ impl ObjectLibrary {
         self.worker.collect(exposition);
         if let Some(tabulator) = &self.tabulator {
             tabulator.collect(exposition);
+        }
+        if let Some(cache) = &self.cache {
+            cache.collect(exposition);
         }
     }
 }

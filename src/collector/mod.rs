@@ -13,6 +13,7 @@ pub mod inspector;
 pub mod library;
 mod reread;
 pub mod stack_ends;
+pub mod table_cache;
 pub mod tabulator;
 pub mod unwind_report;
 mod vdso;

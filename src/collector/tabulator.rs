@@ -71,21 +71,21 @@ impl Tabulator {
         &self,
         object: ObjectId,
         file: Option<FileIdentity>,
-        result: Result<Table, NoTable>,
+        result: &Result<Table, NoTable>,
         now: Instant,
     ) {
         let later = Standing::NotBefore(now + RETRY);
         let standing = match result {
             Ok(table) => {
                 self.built.increment();
-                match self.tables.load(object, file, &table, table.digest()) {
-                    Load::Done => Standing::Built(TableSummary::of(&table)),
+                match self.tables.load(object, file, table, table.digest()) {
+                    Load::Done => Standing::Built(TableSummary::of(table)),
                     Load::NoRoom => later,
                 }
             }
             Err(reason) => {
-                self.count(reason);
-                if reason.is_final() { Standing::Never(reason) } else { later }
+                self.count(*reason);
+                if reason.is_final() { Standing::Never(*reason) } else { later }
             }
         };
         self.lock().insert(object, standing);

@@ -1,7 +1,7 @@
 //! Directories that the operator names.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// An absolute path: a service has no directory that a relative one could mean.
@@ -9,6 +9,11 @@ use std::str::FromStr;
 pub struct Directory(PathBuf);
 
 impl Directory {
+    /// Borrows the path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The path itself.
     pub fn into_path(self) -> PathBuf {
         self.0

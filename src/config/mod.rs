@@ -12,6 +12,7 @@ pub mod frequency;
 pub mod label_table;
 pub mod labels;
 pub mod node;
+pub mod table_cache;
 pub mod table_memory;
 pub mod text;
 pub mod window;
@@ -22,6 +23,7 @@ use address::HttpAddress;
 use forced_object::ForcedObject;
 use frequency::Frequency;
 use std::path::PathBuf;
+use table_cache::CacheDirectory;
 use table_memory::TableMemory;
 use window::WindowDuration;
 
@@ -76,6 +78,8 @@ pub struct ProfilingConfig {
     pub thread_labels: bool,
     /// Most memory of unwind tables in the kernel.
     pub table_memory: TableMemory,
+    /// Where unwind tables are kept from one run to the next.
+    pub table_cache: CacheDirectory,
     /// Which BPF object to load without a probe.
     pub forced_object: Option<ForcedObject>,
 }
@@ -92,6 +96,7 @@ impl Config {
                 frequency: Frequency::DEFAULT,
                 thread_labels: true,
                 table_memory: TableMemory::DEFAULT,
+                table_cache: CacheDirectory::default(),
                 forced_object: None,
             },
             temp_dir: PathBuf::from("/tmp"),
@@ -105,7 +110,8 @@ impl Config {
         let LogConfig { level, format } = log;
         let HttpConfig { address } = http;
         let LabelConfig { node, external } = labels;
-        let ProfilingConfig { duration, frequency, thread_labels, table_memory, forced_object } = profiling;
+        let ProfilingConfig { duration, frequency, thread_labels, table_memory, table_cache, forced_object } =
+            profiling;
         let at_once = [
             ("log-level", *level != new.log.level),
             ("log-format", *format != new.log.format),
@@ -119,6 +125,7 @@ impl Config {
             ("profiling-duration", *duration != new.profiling.duration),
             ("profiling-cpu-sampling-frequency", *frequency != new.profiling.frequency),
             ("unwind-table-memory", *table_memory != new.profiling.table_memory),
+            ("unwind-table-cache", *table_cache != new.profiling.table_cache),
             ("force-object", *forced_object != new.profiling.forced_object),
         ];
         ReloadDiff { at_once: changed(&at_once), at_restart: changed(&at_restart) }
@@ -172,6 +179,7 @@ mod tests {
         new.profiling.duration = "1m".parse().unwrap();
         new.profiling.frequency = "99".parse().unwrap();
         new.profiling.table_memory = "8MiB".parse().unwrap();
+        new.profiling.table_cache = "off".parse().unwrap();
         new.profiling.forced_object = Some("baseline".parse().unwrap());
         let diff = Config::reload_diff(&defaults(), &new);
         assert!(diff.at_once.is_empty(), "{diff:?}");
@@ -184,6 +192,7 @@ mod tests {
                 "profiling-duration",
                 "profiling-cpu-sampling-frequency",
                 "unwind-table-memory",
+                "unwind-table-cache",
                 "force-object"
             ]
         );

@@ -30,3 +30,4 @@ mod pid_reuse;
 mod privileges;
 mod reload;
 mod shutdown;
+mod table_cache;

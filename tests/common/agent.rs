@@ -249,6 +249,10 @@ fn command(launcher: &[&str], arguments: &[&str], temporary: &Path) -> Command {
     if !has("--temp-dir") {
         command.arg("--temp-dir").arg(temporary);
     }
+    if !has("--unwind-table-cache") {
+        // What another test left must not matter either.
+        command.arg("--unwind-table-cache=off");
+    }
     // The machine's own configuration must not matter here.
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
