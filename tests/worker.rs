@@ -48,7 +48,7 @@ fn identify(supervisor: &Supervisor, path: impl AsRef<Path>) -> Outcome {
 
 fn submit_table(supervisor: &Supervisor, file: impl Into<OwnedFd>) -> Receiver<Result<Table, NoTable>> {
     let (sender, receiver) = channel();
-    supervisor.build_table(file.into(), move |outcome| sender.send(outcome).unwrap());
+    supervisor.build_table(file.into(), || 0, move |outcome| sender.send(outcome).unwrap());
     receiver
 }
 
@@ -214,7 +214,7 @@ fn damaged_files_have_some_table_or_none_and_the_worker_survives_them() {
 }
 
 #[test]
-fn identifications_go_before_tables() {
+fn identifications_go_before_tables_and_those_go_by_their_weight() {
     let supervisor = start(options());
     let (running, worker) = long_job(&supervisor);
     signal(worker, Signal::STOP);
@@ -222,14 +222,17 @@ fn identifications_go_before_tables() {
     let file = || File::open("/bin/true").unwrap().into();
     for index in 0..3 {
         let done = sender.clone();
-        supervisor.build_table(file(), move |outcome| done.send(("table", index, outcome.is_ok())).unwrap());
+        // The one in the middle first, then in their order.
+        let weight = move || u64::from(index == 1);
+        let done = move |outcome: Result<_, _>| done.send(("table", index, outcome.is_ok())).unwrap();
+        supervisor.build_table(file(), weight, done);
         let done = sender.clone();
         supervisor.identify(file(), move |outcome| done.send(("identity", index, outcome.is_ok())).unwrap());
     }
     signal(worker, Signal::CONT);
     assert!(running.recv_timeout(PATIENCE).unwrap().is_ok());
-    for kind in ["identity", "table"] {
-        for index in 0..3 {
+    for (kind, indices) in [("identity", [0, 1, 2]), ("table", [1, 0, 2])] {
+        for index in indices {
             assert_eq!(order.recv_timeout(PATIENCE).unwrap(), (kind, index, true));
         }
     }

@@ -1,5 +1,6 @@
 //! Every object file that processes map: met by name, opened through the process, identified by the worker.
 
+use super::stack_ends::StackEnds;
 use super::table_cache::TableCache;
 use super::table_cache::key::Key;
 use super::tabulator::Tabulator;
@@ -26,13 +27,15 @@ pub struct ObjectLibrary {
     /// Absent where the kernel side has no unwinder.
     tabulator: Option<Arc<Tabulator>>,
     cache: Option<Arc<TableCache>>,
+    samples: Arc<StackEnds>,
 }
 
 impl ObjectLibrary {
     /// Nothing is known yet. With tables, objects that are met get theirs, from the cache where it has them.
     pub fn new(worker: Supervisor, tables: Option<Arc<UnwindTables>>, cache: Option<TableCache>) -> Self {
         let tabulator = tables.map(|tables| Arc::new(Tabulator::new(tables)));
-        Self { table: Arc::default(), worker, tabulator, cache: cache.map(Arc::new) }
+        let samples = Arc::default();
+        Self { table: Arc::default(), worker, tabulator, cache: cache.map(Arc::new), samples }
     }
 
     /// The object behind a mapping of a process. A file that was not met before is opened, which may
@@ -90,12 +93,18 @@ impl ObjectLibrary {
             return;
         }
         let tabulator = tabulator.clone();
-        self.worker.build_table(opened.file, move |result| {
+        self.worker.build_table(opened.file, self.weight(object), move |result| {
             tabulator.finished(object, identity, &result, Instant::now());
             if let (Some((cache, key)), Ok(table)) = (kept, result) {
                 cache.write(key, table);
             }
         });
+    }
+
+    /// How much the table of an object is wanted: as often as samples met its code.
+    fn weight(&self, object: ObjectId) -> impl Fn() -> u64 + Send + 'static {
+        let samples = self.samples.clone();
+        move || samples.of_object(object)
     }
 
     fn tabulate_vdso(&self, tabulator: &Arc<Tabulator>, object: ObjectId) {
@@ -104,7 +113,7 @@ impl ObjectLibrary {
             return;
         };
         let tabulator = tabulator.clone();
-        self.worker.build_table(copy, move |result| {
+        self.worker.build_table(copy, self.weight(object), move |result| {
             tabulator.finished(object, None, &result, Instant::now());
         });
     }
@@ -119,6 +128,11 @@ impl ObjectLibrary {
             self.tabulate_vdso(tabulator, id);
         }
         id
+    }
+
+    /// How the user stacks of samples ended, to be told of each sample.
+    pub fn stack_ends(&self) -> Arc<StackEnds> {
+        self.samples.clone()
     }
 
     /// Who sees to unwind tables, where the kernel side has an unwinder.

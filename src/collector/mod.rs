@@ -158,7 +158,7 @@ impl Collector {
             answers,
             account,
             gauges: Arc::default(),
-            stack_ends: Arc::default(),
+            stack_ends: objects.stack_ends(),
             closer_metrics,
         })
     }

@@ -58,6 +58,11 @@ impl StackEnds {
         self.lock().clone()
     }
 
+    /// Samples with code of an object file.
+    pub fn of_object(&self, object: ObjectId) -> u64 {
+        self.lock().get(&object).map_or(0, |stacks| stacks.all)
+    }
+
     /// Writes the metric.
     pub(super) fn collect(&self, exposition: &mut Exposition) {
         let both = [("no", &self.told), ("yes", &self.guessed)];

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Who goes first. Within one urgency, items go in the order in which they came.
+/// Who goes first. Urgent items go in the order in which they came; of the others, who takes one says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
     /// Before all others.
@@ -59,18 +59,25 @@ impl<T> Queue<T> {
         Ok(length)
     }
 
-    /// Waits for an item; tells how many are left. Nothing once the queue is closed.
-    pub(super) fn pop(&self) -> Option<(T, usize)> {
+    /// Waits for an item, an urgent one if there is any, else the one with the greatest weight, of equals the first.
+    /// Tells how many are left. Nothing once the queue is closed.
+    pub(super) fn pop_heaviest(&self, weight: impl Fn(&T) -> u64) -> Option<(T, usize)> {
         let mut state = self.lock();
         loop {
             if state.closed {
                 return None;
             }
-            if let Some(item) = state.urgent.pop_front().or_else(|| state.others.pop_front()) {
+            if let Some(item) = state.urgent.pop_front().or_else(|| take_heaviest(&mut state.others, &weight))
+            {
                 return Some((item, state.len()));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The same where all weigh the same.
+    pub(super) fn pop(&self) -> Option<(T, usize)> {
+        self.pop_heaviest(|_| 0)
     }
 
     /// Waits some time, or until the queue is closed; true if it is.
@@ -112,6 +119,12 @@ impl<T> Queue<T> {
     }
 }
 
+fn take_heaviest<T>(items: &mut VecDeque<T>, weight: impl Fn(&T) -> u64) -> Option<T> {
+    // The last of equals wins, so they are gone through from behind.
+    let (index, _) = items.iter().enumerate().rev().max_by_key(|(_, item)| weight(item))?;
+    items.remove(index)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Queue, Urgency};
@@ -138,6 +151,20 @@ mod tests {
         assert_eq!(queue.push('b', Urgency::High), Ok(4));
         let order: Vec<_> = (0..4).filter_map(|_| queue.pop()).collect();
         assert_eq!(order, [('a', 3), ('b', 2), ('c', 1), ('d', 0)]);
+    }
+
+    #[test]
+    fn of_the_others_the_heaviest_goes_first_and_weights_may_change() {
+        let queue = Queue::new(5);
+        for item in ['b', 'a', 'c', 'B', 'A'] {
+            assert!(queue.push(item, Urgency::Low).is_ok());
+        }
+        let is_upper = |item: &char| u64::from(item.is_uppercase());
+        let is_a = |item: &char| u64::from(*item == 'a');
+        assert_eq!(queue.pop_heaviest(is_upper), Some(('B', 4)));
+        assert_eq!(queue.pop_heaviest(is_a), Some(('a', 3)));
+        assert_eq!(queue.pop_heaviest(is_a), Some(('b', 2)));
+        assert_eq!(queue.pop_heaviest(is_upper), Some(('A', 1)));
     }
 
     #[test]

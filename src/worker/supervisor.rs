@@ -73,6 +73,9 @@ impl Default for Options {
 /// Whom to tell what became of a job.
 type Done<T, E> = Box<dyn FnOnce(Result<T, E>) + Send>;
 
+/// How much a job is wanted now.
+type Weight = Box<dyn Fn() -> u64 + Send>;
+
 /// One job that waits.
 struct Job {
     file: OwnedFd,
@@ -82,7 +85,7 @@ struct Job {
 /// What to do with the file, and whom to tell.
 enum Task {
     Identify(Done<ObjectInfo, Unidentified>),
-    Unwind(Done<Table, NoTable>),
+    Unwind { done: Done<Table, NoTable>, weight: Weight },
 }
 
 /// What a worker answered, by the kind of job.
@@ -161,10 +164,15 @@ impl Supervisor {
         self.submit(Job { file, task: Task::Identify(Box::new(done)) });
     }
 
-    /// Makes the unwind table of a file, after all identifications that wait. `done` is called as for
-    /// [`identify`](Self::identify).
-    pub fn build_table(&self, file: OwnedFd, done: impl FnOnce(Result<Table, NoTable>) + Send + 'static) {
-        self.submit(Job { file, task: Task::Unwind(Box::new(done)) });
+    /// Makes the unwind table of a file, after all identifications that wait, and those tables whose `weight`
+    /// is greater when it is this one's turn. `done` is called as for [`identify`](Self::identify).
+    pub fn build_table(
+        &self,
+        file: OwnedFd,
+        weight: impl Fn() -> u64 + Send + 'static,
+        done: impl FnOnce(Result<Table, NoTable>) + Send + 'static,
+    ) {
+        self.submit(Job { file, task: Task::Unwind { done: Box::new(done), weight: Box::new(weight) } });
     }
 
     fn submit(&self, job: Job) {
@@ -215,7 +223,7 @@ impl Shared {
                 self.metrics.identified(&result);
                 done(result);
             }
-            Task::Unwind(done) => {
+            Task::Unwind { done, .. } => {
                 let result = result.map_err(NoTable::from).and_then(|answer| match answer {
                     Answer::Table(result) => result,
                     Answer::Identified(_) => Err(NoTable::KilledWorker),
@@ -228,10 +236,17 @@ impl Shared {
 }
 
 impl Task {
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Identify(_) => 0,
+            Self::Unwind { weight, .. } => weight(),
+        }
+    }
+
     fn kind(&self) -> JobKind {
         match self {
             Self::Identify(_) => JobKind::Identify,
-            Self::Unwind(_) => JobKind::Unwind,
+            Self::Unwind { .. } => JobKind::Unwind,
         }
     }
 }
@@ -293,7 +308,7 @@ impl Keeper {
     }
 
     fn run(mut self) {
-        while let Some((job, left)) = self.shared.queue.pop() {
+        while let Some((job, left)) = self.shared.queue.pop_heaviest(|job| job.task.weight()) {
             self.shared.metrics.queued.set(left as u64);
             let result = self.work(&job);
             if !self.closer.close(job.file) {
