@@ -27,8 +27,11 @@ pub const MET_PROCESSES: u32 = 4096;
 /// makes the agent read the others again too.
 pub const REPLACEMENT_COUNTS: u32 = 4096;
 
-/// Least time between two wake-ups that one CPU causes because of a new process, nanoseconds.
+/// Time in which one CPU may wake the agent once because of a new process, nanoseconds.
 pub const WAKEUP_INTERVAL_NANOS: u64 = 200_000_000;
+
+/// Intervals that it may use ahead: so many processes that come at once are read at once.
+pub const WAKEUP_BURST: u64 = 5;
 
 /// Smallest number of entries of the count and stack maps of `baseline`, a power of two.
 pub const BASELINE_ENTRIES_MIN: u32 = 2048;

@@ -39,9 +39,10 @@ pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::C
 #[map]
 pub static PROCESSES_MET: Array<u64> = Array::with_max_entries(MET_PROCESSES, 0);
 
-/// When this CPU last woke the agent for a process: `CLOCK_BOOTTIME`, nanoseconds.
+/// Until when the wake-ups for processes of this CPU are spent, if each takes an interval: `CLOCK_BOOTTIME`,
+/// nanoseconds.
 #[map]
-pub static LAST_WAKEUP: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+pub static WAKEUPS_SPENT: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where a sample is put together; it is too large for the 512 bytes of a BPF stack. One a CPU is
 /// enough, for a timer interrupt does not interrupt itself.

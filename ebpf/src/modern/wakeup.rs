@@ -1,8 +1,10 @@
 //! When the agent is woken. A wake-up costs more than a sample, so most samples wait for its next look.
 
-use crate::maps::{LAST_WAKEUP, PROCESS_EVENTS, PROCESSES_MET, SAMPLES, settings};
+use crate::maps::{PROCESS_EVENTS, PROCESSES_MET, SAMPLES, WAKEUPS_SPENT, settings};
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use parca_agent_common::limits::{MET_PROCESSES, PROCESS_EVENT_RING_BYTES, WAKEUP_INTERVAL_NANOS};
+use parca_agent_common::limits::{
+    MET_PROCESSES, PROCESS_EVENT_RING_BYTES, WAKEUP_BURST, WAKEUP_INTERVAL_NANOS,
+};
 use parca_agent_common::record::{FLAG_KERNEL_THREAD, SampleHeader};
 
 /// The flag with which a sample goes into its ring: it wakes the agent if a quarter of the ring is full,
@@ -34,8 +36,8 @@ fn flag(urgent: bool) -> u64 {
     u64::from(if urgent { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
 }
 
-/// Whether the process was not met lately. Each CPU wakes the agent for such only now and then: a process
-/// that comes too soon after another is still news at its next sample.
+/// Whether the process was not met lately. Each CPU wakes the agent for a few of them at once, and then only now
+/// and then: a process that comes too soon is still news at its next sample.
 #[inline(always)]
 fn is_news(header: &SampleHeader) -> bool {
     if header.flags & FLAG_KERNEL_THREAD != 0 {
@@ -47,13 +49,14 @@ fn is_news(header: &SampleHeader) -> bool {
     if *met == header.process_start {
         return false;
     }
-    let Some(last_wakeup) = LAST_WAKEUP.get_ptr_mut(0) else { return false };
+    let Some(spent) = WAKEUPS_SPENT.get_ptr_mut(0) else { return false };
     // SAFETY: the slot belongs to this CPU, and nothing interrupts this program to use it too.
-    let last_wakeup = unsafe { &mut *last_wakeup };
-    if header.boot_time.wrapping_sub(*last_wakeup) < WAKEUP_INTERVAL_NANOS {
+    let spent = unsafe { &mut *spent };
+    let since = if *spent > header.boot_time { *spent } else { header.boot_time };
+    if since - header.boot_time > (WAKEUP_BURST - 1) * WAKEUP_INTERVAL_NANOS {
         return false;
     }
     *met = header.process_start;
-    *last_wakeup = header.boot_time;
+    *spent = since + WAKEUP_INTERVAL_NANOS;
     true
 }
