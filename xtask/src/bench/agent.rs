@@ -6,11 +6,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use flate2::read::GzDecoder;
 
 use super::child::Owned;
 use super::contender::{Running, Tools};
 use super::figure::{Figure, Figures};
 use crate::metrics::Metrics;
+use crate::pprof::Profile;
 
 /// The agent's own default.
 pub(super) const PROFILING_DURATION: Duration = Duration::from_secs(10);
@@ -41,12 +43,19 @@ struct Account {
 }
 
 pub(super) fn start(tools: &Tools) -> Result<Agent> {
+    start_with(tools, &[])
+}
+
+/// The same with further flags.
+pub(super) fn start_with(tools: &Tools, flags: &[&str]) -> Result<Agent> {
     // A port that is free now; the agent takes it a moment later.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
     let address = listener.local_addr().context("a port has no address")?;
     drop(listener);
     let mut agent = Command::new(&tools.agent);
     agent.arg(format!("--http-address={address}")).arg("--temp-dir").arg(&tools.folder);
+    // Each measurement pays for its own tables.
+    agent.arg("--unwind-table-cache=off").args(flags);
     let started = Instant::now();
     let process = Owned::start_silent(&mut agent)?;
     Ok(Agent { process, started, address, begin: Account::default(), end: Account::default() })
@@ -61,6 +70,26 @@ impl Agent {
             Ok(scrape(address).is_ok_and(|metrics| metrics.sum(metric) > 0.0))
         })?;
         Ok(self.started.elapsed().as_secs_f64())
+    }
+
+    /// Waits until samples are taken.
+    pub(super) fn wait_for_samples(&mut self) -> Result<()> {
+        self.seconds_until("samples_taken_total").map(drop)
+    }
+
+    /// The latest profile of the targets that a selector names, once there is one.
+    pub(super) fn profile(&mut self, selector: &str, limit: Duration) -> Result<Profile> {
+        let (address, path) = (self.address, format!("/query?query={selector}"));
+        let mut bytes = Vec::new();
+        self.process.wait_until(limit, |_| {
+            bytes = get(address, &path).unwrap_or_default();
+            Ok(!bytes.is_empty())
+        })?;
+        let mut profile = Vec::new();
+        GzDecoder::new(&bytes[..])
+            .read_to_end(&mut profile)
+            .context("the agent's profile is no gzip file")?;
+        Profile::decode(&profile)
     }
 
     fn account(&self) -> Result<Account> {
@@ -107,15 +136,26 @@ impl Running for Agent {
 }
 
 fn scrape(address: SocketAddr) -> io::Result<Metrics> {
+    Ok(Metrics::parse(&String::from_utf8_lossy(&get(address, "/metrics")?)))
+}
+
+/// The body of an answer.
+fn get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT)?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;
     // In HTTP/1.0 the body is what comes until the end, without any framing.
-    write!(stream, "GET /metrics HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    if answer.split(' ').nth(1) != Some("200") {
-        let status = answer.lines().next().unwrap_or_default();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer.windows(HEAD_END.len()).position(|bytes| bytes == HEAD_END);
+    let (head, body) = answer.split_at(end.map_or(answer.len(), |end| end + HEAD_END.len()));
+    let head = String::from_utf8_lossy(head);
+    if head.split(' ').nth(1) != Some("200") {
+        let status = head.lines().next().unwrap_or_default();
         return Err(io::Error::other(format!("the agent answers {status}")));
     }
-    Ok(Metrics::parse(&answer))
+    Ok(body.to_owned())
 }
+
+/// The empty line between head and body.
+const HEAD_END: &[u8] = b"\r\n\r\n";

@@ -12,6 +12,8 @@ pub(super) enum Figure {
     BpfNanosPerSample,
     /// Run time of its sampling BPF program by that of the floor, while both are attached.
     TimesFloor,
+    /// Run time on stacks without frame pointers by that of the floor on those of the same program with them.
+    TimesFloorOfFramePointers,
     /// Run time of all of its BPF programs, as a share of one processor.
     BpfPercent,
     /// Processor time of its processes, as a share of one processor.
@@ -30,6 +32,10 @@ pub(super) enum Figure {
     DeliveredPercent,
     /// Of the samples with a user stack, the share in which it goes back to where the program or thread began.
     WholePercent,
+    /// From the start of a program whose file the profiler never saw to its first whole stack: the middle of many.
+    FirstWholeMedianMilliseconds,
+    /// The same, exceeded by one in a hundred.
+    FirstWholeP99Milliseconds,
     /// From the start of the process to the first sample.
     FirstSampleSeconds,
     /// From the start of the process to the first profile.

@@ -53,7 +53,7 @@ impl Set {
 }
 
 /// Seconds: longer than any bench.
-const LIFE: &str = "86400";
+pub(super) const LIFE: &str = "86400";
 
 /// Stands for the program that lives for milliseconds.
 const MOMENT: &str = "{moment}";
@@ -89,8 +89,13 @@ impl FromStr for Sets {
 /// Builds and starts a set; it ends when the result is dropped. A program whose language is not installed
 /// is left out, and said to be.
 pub(super) fn start(set: Set, workloads: &Builder) -> Result<Vec<Owned>> {
+    start_all(set.workloads(), workloads)
+}
+
+/// The same for workloads by name, with arguments.
+pub(super) fn start_all(programs: &[(&str, &[&str])], workloads: &Builder) -> Result<Vec<Owned>> {
     let mut running = Vec::new();
-    for (name, arguments) in set.workloads() {
+    for (name, arguments) in programs {
         let moment = workloads.build("moment").context("cannot build workload moment")?;
         let mut command = match workloads.command(name) {
             Ok(command) => command,

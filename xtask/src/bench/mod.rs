@@ -3,18 +3,23 @@
 //!
 //! For each set of programs (`load`), the profilers (`contender`) run one after another, in several rounds
 //! of alternating order, while `host`, `process` and `program` read what the kernel knows of them. The floor
-//! and the agent also run together (`pair`): what a sample costs is compared there. `figure` says what is measured, `verdict` what the agent has to reach, and `table` prints.
+//! and the agent also run together (`pair`): what a sample costs is compared there, on the stacks of one program
+//! in two builds too (`builds`). `newcomer` measures how soon a new program has whole stacks. `figure` says what is
+//! measured, `verdict` what the agent has to reach, and `table` prints.
 //!
 //! No figure fails the command: absolute times depend on the machine, so only those of one run compare.
 
 mod agent;
 mod bpftrace;
+mod builds;
 mod child;
 mod contender;
 mod figure;
 mod floor;
 mod host;
 mod load;
+mod maps;
+mod newcomer;
 mod pair;
 mod perf;
 mod process;
@@ -50,7 +55,7 @@ pub(crate) struct Bench {
     /// how often each profiler is measured; the middle of its results counts; 2 unless given
     #[argh(option, default = "2")]
     rounds: usize,
-    /// sets of programs to profile: idle, busy, mix, with commas between; all unless given
+    /// sets of programs to profile: idle, busy, deep, mix, with commas between; all unless given
     #[argh(option, default = "Sets::default()")]
     sets: Sets,
     /// also write the figures to this file, as JSON
@@ -91,7 +96,7 @@ pub(crate) fn run(job: &Bench) -> Result<()> {
 }
 
 fn measure_set(set: Set, job: &Bench, tools: &Tools, workloads: &Builder) -> Result<Results> {
-    let _load = load::start(set, workloads)?;
+    let load = load::start(set, workloads)?;
     let mut measured: BTreeMap<Contender, Vec<Figures>> = BTreeMap::new();
     for round in 0..job.rounds.max(1) {
         for contender in Contender::in_order(round) {
@@ -109,6 +114,13 @@ fn measure_set(set: Set, job: &Bench, tools: &Tools, workloads: &Builder) -> Res
         let pair = pair::measure(tools, Duration::from_secs(job.seconds))?;
         measured.entry(Contender::Ours).or_default().push(pair);
     }
+    drop(load);
+    let further = match set {
+        Set::Idle => newcomer::measure(tools, workloads)?,
+        Set::Deep => builds::measure(tools, workloads, Duration::from_secs(job.seconds))?,
+        Set::Busy | Set::Mix => Figures::new(),
+    };
+    measured.entry(Contender::Ours).or_default().push(further);
     Ok(measured.into_iter().map(|(contender, figures)| (contender, figure::medians(&figures))).collect())
 }
 
@@ -128,6 +140,9 @@ fn measure(contender: Contender, tools: &Tools, length: Duration) -> Result<Figu
     figures.extend(running.end()?);
     let programs_after = program::of_tree(running.id());
     let processes_after = process::tree(running.id());
+    if contender == Contender::Ours {
+        eprintln!("  maps in KiB: {}", maps::text(&programs_after)?);
+    }
 
     let cpu = processes_after.cpu.saturating_sub(processes.cpu);
     figures.insert(Figure::CpuPercent, cpu.as_secs_f64() / seconds * 100.0);

@@ -14,21 +14,33 @@ use super::contender::{Contender, Running, Tools};
 use super::figure::{Figure, Figures};
 use super::program;
 
-/// The agent's cost relative to the floor's: the geometric mean of two halves of `length`. Nothing where one had no
-/// sample, as happens on an idle host.
+/// Nanoseconds of a sample; nothing where there was none, as happens on an idle host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Costs {
+    pub(super) ours: Option<f64>,
+    pub(super) floor: Option<f64>,
+}
+
+/// The agent's cost relative to the floor's: the geometric mean of two halves of `length`.
 pub(super) fn measure(tools: &Tools, length: Duration) -> Result<Figures> {
-    let orders = [[Contender::Floor, Contender::Ours], [Contender::Ours, Contender::Floor]];
     let mut product = Some(1.0);
-    for order in orders {
-        let [first, second] = order;
-        let (one, other) = (start(first, tools)?, start(second, tools)?);
-        let (ours, floor) = if first == Contender::Ours { (&one, &other) } else { (&other, &one) };
-        let ratio = ratio(ours.id(), floor.id(), length / 2);
+    for first in [Contender::Floor, Contender::Ours] {
+        let costs = at_once(tools, first, length / 2)?;
+        let ratio = costs.ours.zip(costs.floor).map(|(ours, floor)| ours / floor);
         product = product.zip(ratio).map(|(product, ratio)| product * ratio);
-        one.stop()?;
-        other.stop()?;
     }
     Ok(product.map(|product: f64| (Figure::TimesFloor, product.sqrt())).into_iter().collect())
+}
+
+/// What a sample costs each of them, one of which is attached first.
+pub(super) fn at_once(tools: &Tools, first: Contender, length: Duration) -> Result<Costs> {
+    let second = if first == Contender::Ours { Contender::Floor } else { Contender::Ours };
+    let (one, other) = (start(first, tools)?, start(second, tools)?);
+    let (ours, floor) = if first == Contender::Ours { (&one, &other) } else { (&other, &one) };
+    let costs = costs(ours.id(), floor.id(), length);
+    one.stop()?;
+    other.stop()?;
+    Ok(costs)
 }
 
 fn start(contender: Contender, tools: &Tools) -> Result<Box<dyn Running>> {
@@ -38,7 +50,7 @@ fn start(contender: Contender, tools: &Tools) -> Result<Box<dyn Running>> {
     Ok(running)
 }
 
-fn ratio(ours: u32, floor: u32, length: Duration) -> Option<f64> {
+fn costs(ours: u32, floor: u32, length: Duration) -> Costs {
     let before = [ours, floor].map(program::of_tree);
     thread::sleep(length);
     let after = [ours, floor].map(program::of_tree);
@@ -46,5 +58,5 @@ fn ratio(ours: u32, floor: u32, length: Duration) -> Option<f64> {
         let figures = after.get(which)?.clone().since(before.get(which)?).figures(length.as_secs_f64());
         figures.get(&Figure::BpfNanosPerSample).copied()
     };
-    nanos(0).zip(nanos(1)).map(|(ours, floor)| ours / floor)
+    Costs { ours: nanos(0), floor: nanos(1) }
 }

@@ -54,6 +54,11 @@ impl Programs {
         }
     }
 
+    /// Whether one of them holds a map.
+    pub(super) fn has_map(&self, id: u64) -> bool {
+        self.maps.contains_key(&id)
+    }
+
     /// Whether one of them takes samples.
     pub(super) fn is_sampling(&self) -> bool {
         self.programs.values().any(|program| program.kind == SAMPLING)

@@ -58,6 +58,10 @@ pub(super) fn all(set: Set, results: &Results) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     let mut add = |what, bound, measured| verdicts.push(Verdict { what, bound, measured });
     add("BPF time of a sample / that of the floor", AtMost(1.1), figure(Figure::TimesFloor));
+    if set == Set::Deep {
+        let times = figure(Figure::TimesFloorOfFramePointers);
+        add("without frame pointers / floor with", AtMost(1.0), times);
+    }
     match set {
         Set::Idle => add("CPU, % of one processor", AtMost(0.1), figure(Figure::CpuPercent)),
         Set::Busy | Set::Deep => add("CPU, % of one processor", AtMost(0.3), figure(Figure::CpuPercent)),
@@ -66,7 +70,11 @@ pub(super) fn all(set: Set, results: &Results) -> Vec<Verdict> {
     add("resident memory, MB", AtMost(30.0), figure(Figure::ResidentMegabytes));
     add("memory of BPF maps, MB", AtMost(16.0), figure(Figure::MapMegabytes));
     match set {
-        Set::Idle => {}
+        Set::Idle => {
+            let [median, p99] = [Figure::FirstWholeMedianMilliseconds, Figure::FirstWholeP99Milliseconds];
+            add("exec to first whole stack, median, ms", AtMost(10.0), figure(median));
+            add("the same, 99th percentile, ms", AtMost(100.0), figure(p99));
+        }
         Set::Busy | Set::Deep => add("whole user stacks, %", AtLeast(99.5), figure(Figure::WholePercent)),
         Set::Mix => add("whole user stacks, %", AtLeast(99.0), figure(Figure::WholePercent)),
     }
