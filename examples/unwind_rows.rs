@@ -83,12 +83,12 @@ fn describe(rule: Rule) -> String {
         Cfa::Outermost => return "outermost".to_owned(),
         Cfa::Signal => return "signal frame".to_owned(),
         Cfa::Unsupported => return "unsupported".to_owned(),
-        Cfa::Sp => format!("cfa=sp{:+}", bytes(rule.cfa)),
-        Cfa::Fp => format!("cfa=fp{:+}", bytes(rule.cfa)),
+        Cfa::Sp => format!("cfa=sp{:+}", rule.cfa_words() * 8),
+        Cfa::Fp => format!("cfa=fp{:+}", rule.cfa_words() * 8),
         Cfa::Plt => format!("cfa=sp+8, +16 from byte {} of 16 on", rule.extra),
         Cfa::DerefSp => format!("cfa=*(sp{:+}){:+}", bytes(rule.cfa), bytes(rule.extra.cast_signed())),
         Cfa::DerefFp => format!("cfa=*(fp{:+}){:+}", bytes(rule.cfa), bytes(rule.extra.cast_signed())),
-        Cfa::Register => format!("cfa=r{}{:+}", rule.extra, bytes(rule.cfa)),
+        Cfa::Register => format!("cfa=r{}{:+}", rule.extra, rule.cfa_words() * 8),
     };
     let sign = if rule.saved & RAMP_DOWN == 0 { '+' } else { '-' };
     for step in (0..16).filter(|step| rule.ramp() >> step & 1 == 1) {

@@ -1,7 +1,7 @@
 //! From a row of CFI to a rule on aarch64, by the AAPCS64: the return address is in LR until it is saved.
 
 use super::expression::Shape;
-use super::frame::{Frame, Saved, words};
+use super::frame::{Frame, Saved, cfa_words, words};
 use super::machine::Landmarks;
 use parca_agent_common::unwind::rule::{Cfa, ReturnAddress, Rule};
 
@@ -29,15 +29,12 @@ pub(super) fn rule(frame: &Frame) -> Option<Rule> {
         Saved::AtCfa(offset) => (ReturnAddress::AtCfa, words(offset)?.cast_unsigned()),
         _ => return None,
     };
-    let (kind, cfa, addend) = match frame.cfa {
-        Shape::Address { register: SP, offset } => (Cfa::Sp, words(offset)?, None),
-        Shape::Address { register: FP, offset } => (Cfa::Fp, words(offset)?, None),
-        Shape::Loaded { register: SP, offset, addend } => {
-            (Cfa::DerefSp, words(offset)?, Some(words(addend)?))
-        }
-        Shape::Loaded { register: FP, offset, addend } => {
-            (Cfa::DerefFp, words(offset)?, Some(words(addend)?))
-        }
+    let near = |offset| Some((words(offset)?, 0));
+    let (kind, (cfa, far), addend) = match frame.cfa {
+        Shape::Address { register: SP, offset } => (Cfa::Sp, cfa_words(offset)?, None),
+        Shape::Address { register: FP, offset } => (Cfa::Fp, cfa_words(offset)?, None),
+        Shape::Loaded { register: SP, offset, addend } => (Cfa::DerefSp, near(offset)?, Some(words(addend)?)),
+        Shape::Loaded { register: FP, offset, addend } => (Cfa::DerefFp, near(offset)?, Some(words(addend)?)),
         Shape::Address { .. } | Shape::Loaded { .. } | Shape::Plt { .. } | Shape::Other => return None,
     };
     // There is one place for both.
@@ -45,5 +42,6 @@ pub(super) fn rule(frame: &Frame) -> Option<Rule> {
         return None;
     }
     let extra = addend.map_or(slot, i16::cast_unsigned);
-    Some(Rule { kind: kind as u8, saved: Rule::saved_byte(saved_fp, return_address), cfa, fp, extra })
+    let saved = Rule::saved_byte(saved_fp, return_address) | far;
+    Some(Rule { kind: kind as u8, saved, cfa, fp, extra })
 }

@@ -2,7 +2,7 @@
 
 use super::expression::{Shape, shape};
 use gimli::{CfaRule, Register, RegisterRule, UnwindExpression, UnwindTableRow};
-use parca_agent_common::unwind::rule::SavedFp;
+use parca_agent_common::unwind::rule::{Rule, SavedFp};
 
 /// One row of CFI, the same for every architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,4 +89,9 @@ fn bytes(expression: UnwindExpression<usize>, section: &[u8]) -> &[u8] {
 /// An offset in words, if it is whole words and not too many.
 pub(super) fn words(offset: i64) -> Option<i16> {
     (offset % 8 == 0).then(|| i16::try_from(offset / 8).ok()).flatten()
+}
+
+/// An offset of the CFA as a rule has it, [`Rule::cfa`] and its distance, if it is whole words and not too many.
+pub(super) fn cfa_words(offset: i64) -> Option<(i16, u8)> {
+    (offset % 8 == 0).then(|| Rule::split_words(offset / 8)).flatten()
 }

@@ -83,6 +83,9 @@ pub(super) fn steps(rule: Rule) -> impl Iterator<Item = (u32, Rule)> {
 
 /// What a rule with a ramp says at one place, without the ramp.
 fn at(rule: Rule, distance: u32) -> Rule {
+    if rule.ramp() == 0 {
+        return rule;
+    }
     let Ok(cfa) = i16::try_from(rule.sp_words(distance)) else { return Rule::UNSUPPORTED };
     let rule = Rule { cfa, extra: 0, saved: rule.saved & !RAMP_DOWN, ..rule };
     if rule.saved_fp() == SavedFp::AtCfa && !is_saved(rule, cfa) { without_fp(rule) } else { rule }
@@ -102,6 +105,7 @@ fn is_plain(rule: Rule) -> bool {
     rule.cfa_kind() == Cfa::Sp
         && rule.return_address() == ReturnAddress::Default
         && rule.extra == 0
+        && rule.cfa_words() == i64::from(rule.cfa)
         && matches!(rule.saved_fp(), SavedFp::Same | SavedFp::AtCfa)
 }
 

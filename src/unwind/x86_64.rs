@@ -1,7 +1,7 @@
 //! From a row of CFI to a rule on x86_64, by the System V ABI: the return address lies below the CFA.
 
 use super::expression::Shape;
-use super::frame::{Frame, Saved, words};
+use super::frame::{Frame, Saved, cfa_words, words};
 use super::machine::Landmarks;
 use parca_agent_common::unwind::rule::{Cfa, ReturnAddress, Rule, SavedFp};
 
@@ -27,6 +27,9 @@ pub(super) const LANDMARKS: Landmarks = Landmarks {
     early: 1,
 };
 
+/// Of a rule: the frame pointer is at an offset from the CFA, the return address where the ABI has it.
+const SAVED_AT_CFA: u8 = Rule::saved_byte(SavedFp::AtCfa, ReturnAddress::Default);
+
 /// The rule for a row of CFI that has a caller; `None` if no rule can say it.
 pub(super) fn rule(frame: &Frame) -> Option<Rule> {
     let (saved_fp, fp) = frame.saved_fp(FP, SP)?;
@@ -35,19 +38,20 @@ pub(super) fn rule(frame: &Frame) -> Option<Rule> {
         Saved::Register(register) if register < GENERAL_REGISTERS => (ReturnAddress::InRegister, register),
         _ => return None,
     };
-    let (kind, cfa, extra) = match frame.cfa {
-        Shape::Address { register: SP, offset } => (Cfa::Sp, words(offset)?, 0),
-        Shape::Address { register: FP, offset } => (Cfa::Fp, words(offset)?, 0),
+    let near = |offset| Some((words(offset)?, 0));
+    let (kind, (cfa, far), extra) = match frame.cfa {
+        Shape::Address { register: SP, offset } => (Cfa::Sp, cfa_words(offset)?, 0),
+        Shape::Address { register: FP, offset } => (Cfa::Fp, cfa_words(offset)?, 0),
         Shape::Address { register, offset } if register < GENERAL_REGISTERS => {
-            (Cfa::Register, words(offset)?, register)
+            (Cfa::Register, cfa_words(offset)?, register)
         }
         Shape::Loaded { register: SP, offset, addend } => {
-            (Cfa::DerefSp, words(offset)?, words(addend)?.cast_unsigned())
+            (Cfa::DerefSp, near(offset)?, words(addend)?.cast_unsigned())
         }
         Shape::Loaded { register: FP, offset, addend } => {
-            (Cfa::DerefFp, words(offset)?, words(addend)?.cast_unsigned())
+            (Cfa::DerefFp, near(offset)?, words(addend)?.cast_unsigned())
         }
-        Shape::Plt { threshold } => (Cfa::Plt, 0, u16::from(threshold)),
+        Shape::Plt { threshold } => (Cfa::Plt, (0, 0), u16::from(threshold)),
         Shape::Address { .. } | Shape::Loaded { .. } | Shape::Other => return None,
     };
     let extra = match return_address {
@@ -55,9 +59,9 @@ pub(super) fn rule(frame: &Frame) -> Option<Rule> {
         ReturnAddress::InRegister => register,
         ReturnAddress::Default | ReturnAddress::AtCfa => extra,
     };
-    let rule = Rule { kind: kind as u8, saved: Rule::saved_byte(saved_fp, return_address), cfa, fp, extra };
+    let saved = Rule::saved_byte(saved_fp, return_address) | far;
+    let rule = Rule { kind: kind as u8, saved, cfa, fp, extra };
     // Go's tables and guesses have the same rule in another form, which holds for both architectures.
-    let is_frame_pointer =
-        (kind, saved_fp, return_address, cfa, fp) == (Cfa::Fp, SavedFp::AtCfa, ReturnAddress::Default, 2, -2);
+    let is_frame_pointer = (kind, saved, cfa, fp) == (Cfa::Fp, SAVED_AT_CFA, 2, -2);
     Some(if is_frame_pointer { Rule::FRAME_POINTER } else { rule })
 }

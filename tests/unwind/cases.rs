@@ -157,6 +157,7 @@ pub(crate) const WITHOUT_FRAME_POINTERS: &[Case] = &[
     case("deep-300", c(DEEP, &[]), &[&["bottom", "300*descend"]]).with(&["600", "300"]),
     case("deep-900", c(DEEP, &[]), &[&["bottom", "900*descend"]]).with(&["600", "900"]),
     case("prologue", c(&["prologue.c"], &[]), &[&["tiny", "hammer"]]).reached(0.5),
+    case("large", c(&["large.c"], &[]), &[&["leaf", "far", "large"]]),
     case("realign", c(&["realign.c"], &["-mavx"]), &[&["leaf", "both", "variable", "aligned"]]),
     case(
         "split",

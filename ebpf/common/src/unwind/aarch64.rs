@@ -49,10 +49,10 @@ impl Registers {
     #[inline(always)]
     pub fn step(&mut self, rule: Rule, _distance: u32, memory: &mut impl ReadMemory) -> Result<(), StackEnd> {
         let cfa = match rule.cfa_kind() {
-            Cfa::Sp => offset(self.sp, i64::from(rule.cfa)),
+            Cfa::Sp => offset(self.sp, rule.cfa_words()),
             // The ABI wants 0 in the frame pointer where there is no caller.
             Cfa::Fp if self.fp == 0 => return Err(StackEnd::ChainEnd),
-            Cfa::Fp => offset(self.fp, i64::from(rule.cfa)),
+            Cfa::Fp => offset(self.fp, rule.cfa_words()),
             Cfa::DerefSp => load(offset(self.sp, i64::from(rule.cfa)), rule, memory)?,
             Cfa::DerefFp => load(offset(self.fp, i64::from(rule.cfa)), rule, memory)?,
             Cfa::Signal => return self.leave_signal(memory),

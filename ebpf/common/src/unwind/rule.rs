@@ -118,9 +118,10 @@ pub enum ReturnAddress {
 pub struct Rule {
     /// A [`Cfa`].
     pub kind: u8,
-    /// Bits 0 and 1 a [`SavedFp`], 2 and 3 a [`ReturnAddress`], 6 [`OTHER_STACK`], 7 [`RAMP_DOWN`].
+    /// Bits 0 and 1 a [`SavedFp`], 2 and 3 a [`ReturnAddress`], 4 and 5 the distance, 6 [`OTHER_STACK`], 7
+    /// [`RAMP_DOWN`].
     pub saved: u8,
-    /// Offset of the CFA.
+    /// Offset of the CFA, less 65 536 for each of the distance: see [`Rule::cfa_words`].
     pub cfa: i16,
     /// Offset of the saved frame pointer.
     pub fp: i16,
@@ -136,6 +137,10 @@ pub const RAMP_DOWN: u8 = 1 << 7;
 
 /// In [`Rule::saved`]: the caller's frame may be on another stack, below this one.
 pub const OTHER_STACK: u8 = 1 << 6;
+
+/// In [`Rule::saved`]: the distance.
+const FAR_MASK: u8 = 0b11 << FAR_SHIFT;
+const FAR_SHIFT: u8 = 4;
 
 /// Bytes of code along which a ramp can change the CFA.
 pub const RAMP_BYTES: u32 = 16;
@@ -190,6 +195,24 @@ impl Rule {
         Self { saved: self.saved | OTHER_STACK, ..self }
     }
 
+    /// The offset of the CFA, in words, without the ramp. Frames have up to 1.8 MB: compilers give functions with large
+    /// locals hundreds of KB.
+    #[inline(always)]
+    pub fn cfa_words(self) -> i64 {
+        i64::from(self.cfa) + (i64::from((self.saved & FAR_MASK) >> FAR_SHIFT) << u16::BITS)
+    }
+
+    /// What [`Rule::cfa`] and the distance in [`Rule::saved`] are for an offset in words; `None` if it is too large.
+    pub fn split_words(words: i64) -> Option<(i16, u8)> {
+        let far = match i16::try_from(words) {
+            Ok(_) => 0,
+            Err(_) => words.checked_sub(i64::from(i16::MIN))? >> u16::BITS,
+        };
+        let low = i16::try_from(words - (far << u16::BITS)).ok()?;
+        let far = u8::try_from(far).ok().filter(|far| far << FAR_SHIFT <= FAR_MASK)?;
+        Some((low, far << FAR_SHIFT))
+    }
+
     /// Whether a frame with the stack pointer `sp` may have the CFA `cfa`: there is a return address between
     /// them, unless it is in a register.
     #[inline(always)]
@@ -215,7 +238,7 @@ impl Rule {
     pub fn sp_words(self, distance: u32) -> i64 {
         let passed = if distance < RAMP_BYTES { (1 << distance) - 1 } else { (1 << RAMP_BYTES) - 1 };
         let steps = i64::from((u32::from(self.ramp()) & passed).count_ones());
-        let words = i64::from(self.cfa);
+        let words = self.cfa_words();
         if self.saved & RAMP_DOWN != 0 { words - steps } else { words + steps }
     }
 }
@@ -245,6 +268,18 @@ mod tests {
         }
         let down = Rule { saved: RAMP_DOWN, cfa: 4, ..rule };
         assert_eq!([down.sp_words(0), down.sp_words(2), down.sp_words(99)], [4, 3, 1]);
+    }
+
+    #[test]
+    fn offsets_of_large_frames_come_back_as_they_were() {
+        for words in [0, 1, -1, 32_767, 32_768, -32_768, 67_509, 98_304, 131_072, 229_375] {
+            let (cfa, far) = Rule::split_words(words).unwrap();
+            let rule = Rule { kind: Cfa::Sp as u8, saved: far | 0b1100_0101, cfa, fp: 0, extra: 0 };
+            assert_eq!(rule.cfa_words(), words);
+        }
+        for words in [229_376, -32_769, i64::MAX, i64::MIN] {
+            assert_eq!(Rule::split_words(words), None, "{words}");
+        }
     }
 
     #[test]

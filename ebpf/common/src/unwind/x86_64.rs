@@ -52,14 +52,14 @@ impl Registers {
             Cfa::Sp => offset(self.sp, rule.sp_words(distance)),
             // The ABI wants 0 in the frame pointer where there is no caller.
             Cfa::Fp if self.fp == 0 => return Err(StackEnd::ChainEnd),
-            Cfa::Fp => offset(self.fp, i64::from(rule.cfa)),
+            Cfa::Fp => offset(self.fp, rule.cfa_words()),
             Cfa::Plt => {
                 let pushed = self.pc & (PLT_STUB_BYTES - 1) >= u64::from(rule.extra);
                 offset(self.sp, 1 + i64::from(pushed))
             }
             Cfa::DerefSp => load(offset(self.sp, i64::from(rule.cfa)), rule, memory)?,
             Cfa::DerefFp => load(offset(self.fp, i64::from(rule.cfa)), rule, memory)?,
-            Cfa::Register => offset(self.register(rule.extra)?, i64::from(rule.cfa)),
+            Cfa::Register => offset(self.register(rule.extra)?, rule.cfa_words()),
             Cfa::Signal => return self.leave_signal(memory),
             Cfa::Outermost => return Err(StackEnd::Complete),
             Cfa::Uncovered | Cfa::Unsupported => return Err(StackEnd::UnsupportedRule),
