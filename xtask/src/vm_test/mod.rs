@@ -48,10 +48,11 @@ pub(crate) struct VmTest {
 }
 
 pub(crate) fn run(job: &VmTest) -> Result<()> {
-    setup::ensure(&[Group::Test])?;
     let names =
         if job.kernels.is_empty() { DEFAULT.map(str::to_owned).to_vec() } else { job.kernels.clone() };
     let kernels = names.iter().map(|name| kernel::named(name)).collect::<Result<Vec<_>>>()?;
+    let is_foreign = kernels.iter().any(|kernel| kernel.arch.name() != std::env::consts::ARCH);
+    setup::ensure(if is_foreign { &[Group::Test, Group::Foreign] } else { &[Group::Test] })?;
     let mut failed = 0;
     for kernel in kernels {
         let outcome = test(kernel, job).with_context(|| format!("{}: the test did not run", kernel.name))?;
