@@ -2,15 +2,17 @@
 //!
 //! `kernel` fetches Debian's kernels, `initramfs` packs the agent and programs to profile around a script,
 //! `qemu` boots that, `report` reads what the script sent, and `check` compares the profiles with the
-//! programs' own symbols.
+//! programs' own symbols: `unaided` those of programs without frame pointers, whose stacks `chain` judges.
 
 mod apt;
+mod chain;
 mod check;
 mod cpio;
 mod initramfs;
 mod kernel;
 mod qemu;
 mod report;
+mod unaided;
 
 use std::fs;
 use std::path::PathBuf;
@@ -116,8 +118,8 @@ fn test(kernel: &'static Kernel, job: &VmTest) -> Result<Outcome> {
         arch => kernel::cross_compiler(arch)?,
     };
     let workloads = Builder::new(&workspace::root()?, folder.join(kernel.arch.name()), compiler);
-    let contents =
-        Contents { busybox, agent, chain: workloads.build("chain")?, syscalls: workloads.build("syscalls")? };
+    let built = initramfs::PROGRAMS.iter().map(|name| Ok((*name, workloads.build(name)?)));
+    let contents = Contents { busybox, agent, programs: built.collect::<Result<_>>()? };
     let initramfs = folder.join(format!("{}.cpio", kernel.name));
     fs::write(&initramfs, contents.pack()?)
         .with_context(|| format!("cannot write {}", initramfs.display()))?;
