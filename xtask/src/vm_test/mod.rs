@@ -31,9 +31,8 @@ use kernel::Kernel;
 use qemu::{Accelerator, Machine};
 use report::Report;
 
-/// Kernels that are tested when none is named: all that Debian supports but the one that changes by the day.
-/// The agent takes another way in each: before 5.17 tail calls instead of loops, from 6.1 on the kernel's list
-/// of mappings.
+/// Kernels that are tested when none is named: the oldest that Debian still has, in which the agent does without
+/// `bpf_loop` (5.17), the first in which it reads the kernel's list of mappings, and Debian's stable one.
 const DEFAULT: [&str; 3] = ["5.10", "6.1", "6.12"];
 
 /// Boot other kernels in virtual machines and let the agent profile known programs there.
