@@ -7,7 +7,7 @@ use std::process::Command;
 
 #[test]
 fn every_workload_in_c_ends_when_its_time_is_over() {
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 10] = [
         ("chain", &["0.01"]),
         ("nofp", &["0.01"]),
         ("deep", &["0.01", "3"]),
@@ -17,6 +17,7 @@ fn every_workload_in_c_ends_when_its_time_is_over() {
         ("churn", &["0.1", "100", "/proc/self/exe"]),
         ("threads", &["0.01", "2"]),
         ("hostile", &["0.01", "newline"]),
+        ("signal", &["0.01"]),
     ];
     for (name, arguments) in cases {
         let status = Command::new(workload::build(name)).args(arguments).output().unwrap().status;

@@ -119,6 +119,7 @@ impl Case {
 
 const LAYERS: &[&[&str]] = &[&["leaf", "inner", "middle", "outer"]];
 const DEEP: &[&str] = &["../../workloads/deep.c"];
+const SIGNAL_SOURCE: &[&str] = &["../../workloads/signal.c"];
 
 /// Programs that keep frame pointers.
 pub(crate) const WITH_FRAME_POINTERS: &[Case] = &[
@@ -175,10 +176,10 @@ pub(crate) const WITHOUT_FRAME_POINTERS: &[Case] = &[
         .with(&["2000"])
         .from(Start::Thread),
     case("reading", c(&["../../workloads/syscalls.c"], &[]), &[&["libc.so.6!read", "fill"], &[LOADER]]),
-    case("signal", c(&["signal.c"], &[]), SIGNAL),
-    case("signal-below", c(&["signal.c"], &[]), SIGNAL).with(&["below"]),
-    case("signal-above", c(&["signal.c"], &[]), SIGNAL).with(&["above"]),
-    case("signal-prologue", c(&["signal.c"], &[]), SIGNAL).with(&["prologue"]),
+    case("signal", c(SIGNAL_SOURCE, &[]), SIGNAL),
+    case("signal-below", c(SIGNAL_SOURCE, &[]), SIGNAL).with(&["600", "below"]),
+    case("signal-above", c(SIGNAL_SOURCE, &[]), SIGNAL).with(&["600", "above"]),
+    case("signal-prologue", c(SIGNAL_SOURCE, &[]), SIGNAL).with(&["600", "prologue"]),
     case("templates", cpp(&["templates.cc"], &[]), TEMPLATES),
     case("adapters", Build::Rust("adapters.rs"), ADAPTERS),
     case("gochain", Build::Go("gochain", false), GO).from(Start::Said),

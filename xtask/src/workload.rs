@@ -36,7 +36,7 @@ enum FramePointers {
 }
 
 /// Every workload.
-pub(crate) const WORKLOADS: [Workload; 12] = [
+pub(crate) const WORKLOADS: [Workload; 13] = [
     c("chain", "chain.c", FramePointers::Kept),
     c("nofp", "chain.c", FramePointers::Omitted),
     c("deep", "deep.c", FramePointers::Kept),
@@ -46,6 +46,7 @@ pub(crate) const WORKLOADS: [Workload; 12] = [
     c("churn", "churn.c", FramePointers::Kept),
     c("threads", "threads.c", FramePointers::Kept),
     c("hostile", "hostile.c", FramePointers::Kept),
+    c("signal", "signal.c", FramePointers::Omitted),
     Workload { name: "gospin", source: "gospin/main.go", language: Language::Go },
     Workload { name: "spin.py", source: "spin.py", language: Language::Script("python3") },
     Workload { name: "spin.js", source: "spin.js", language: Language::Script("node") },
@@ -61,6 +62,9 @@ const C_FLAGS: [&str; 6] = ["-std=gnu11", "-O2", "-g", "-static", "-pthread", "-
 
 /// Leaf functions keep theirs too: else the caller of a leaf is missing in every stack.
 const FRAME_POINTERS: [&str; 2] = ["-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"];
+
+/// Where there are no frame pointers, CFI has to say all, at every instruction.
+const NO_FRAME_POINTERS: [&str; 2] = ["-fomit-frame-pointer", "-fasynchronous-unwind-tables"];
 
 /// The C compiler for this machine: what `CC` names, or `cc`.
 pub(crate) fn host_compiler() -> Vec<OsString> {
@@ -131,7 +135,7 @@ impl Builder {
         compiler.args(arguments).args(C_FLAGS);
         match frame_pointers {
             FramePointers::Kept => compiler.args(FRAME_POINTERS),
-            FramePointers::Omitted => compiler.arg("-fomit-frame-pointer"),
+            FramePointers::Omitted => compiler.args(NO_FRAME_POINTERS),
         };
         compiler
     }

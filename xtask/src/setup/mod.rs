@@ -26,7 +26,7 @@ pub(crate) struct Setup {
     /// only say what is missing, and fail if anything is
     #[argh(switch)]
     check: bool,
-    /// what to prepare for: build, test, dist, bench; build and test unless given
+    /// what to prepare for: build, test, dist, foreign, bench; build and test unless given
     #[argh(positional)]
     groups: Vec<Group>,
 }

@@ -18,6 +18,8 @@ pub(crate) enum Group {
     Test,
     /// Static binaries for both architectures.
     Dist,
+    /// Kernels of the other architecture, and programs for them.
+    Foreign,
     /// Comparison with other profilers.
     Bench,
 }
@@ -30,8 +32,9 @@ impl FromStr for Group {
             "build" => Ok(Self::Build),
             "test" => Ok(Self::Test),
             "dist" => Ok(Self::Dist),
+            "foreign" => Ok(Self::Foreign),
             "bench" => Ok(Self::Bench),
-            _ => Err(format!("`{text}` is none of build, test, dist, bench")),
+            _ => Err(format!("`{text}` is none of build, test, dist, foreign, bench")),
         }
     }
 }
@@ -112,6 +115,13 @@ const DIST_PROGRAMS: &[Program] = &[Program {
     why: "starts the binary for the other architecture",
 }];
 
+/// The tests bring the machine for x86_64.
+const FOREIGN_PROGRAMS: &[Program] = &[Program {
+    command: "qemu-system-aarch64",
+    package: "qemu-system-arm",
+    why: "boots the arm64 kernels of vm-test",
+}];
+
 const OTHER_EMULATOR: &str =
     if cfg!(target_arch = "x86_64") { "qemu-aarch64-static" } else { "qemu-x86_64-static" };
 
@@ -137,7 +147,10 @@ pub(super) fn missing(machine: &Machine, groups: &[Group]) -> Vec<Missing> {
         missing.extend(mounts());
         missing.extend(cargo_tools());
     }
-    if groups.contains(&Group::Dist) {
+    if groups.contains(&Group::Foreign) {
+        missing.extend(programs(machine, FOREIGN_PROGRAMS));
+    }
+    if groups.contains(&Group::Dist) || groups.contains(&Group::Foreign) {
         missing.extend(programs(machine, DIST_PROGRAMS));
         missing.extend(zig::missing(machine));
     }

@@ -3,10 +3,12 @@
 
 use anyhow::Result;
 
+use super::chain::{begins_with, is_kernel, text};
 use super::initramfs::{Contents, OBJECTS, PROFILE_SECONDS};
 use super::report::Report;
+use super::unaided;
 use crate::metrics::Metrics;
-use crate::pprof::{Frame, Profile, Sample};
+use crate::pprof::{Profile, Sample};
 use crate::symbols::Symbols;
 
 /// One thing that has to hold.
@@ -31,7 +33,7 @@ const LEAF_SHARE: std::ops::RangeInclusive<f64> = 0.65..=0.85;
 
 /// Share of samples with the stack that the program has. The rest is of moments in which it calls the
 /// clock, enters or leaves a function.
-const WHOLE_STACKS: f64 = 0.95;
+pub(super) const WHOLE_STACKS: f64 = 0.95;
 
 /// A function that every read of a file goes through, and that has a frame in all the kernels.
 const KERNEL_FUNCTION: &str = "vfs_read";
@@ -42,8 +44,9 @@ const BRIEF: &[&str] = &["brief", "outer", "main"];
 
 /// Checks everything about every object.
 pub(super) fn all(report: &Report, contents: &Contents) -> Result<Vec<Check>> {
-    let chain = Symbols::of(&contents.chain)?;
-    let syscalls = Symbols::of(&contents.syscalls)?;
+    let chain = contents.symbols("chain")?;
+    let syscalls = contents.symbols("syscalls")?;
+    let unaided = unaided::Programs::of(contents)?;
     let mut checks = Vec::new();
     for object in OBJECTS {
         let of_chain = profile(report, object, "chain");
@@ -55,6 +58,7 @@ pub(super) fn all(report: &Report, contents: &Contents) -> Result<Vec<Check>> {
             of_syscalls.as_ref().map_err(Clone::clone).and_then(|it| kernel_stacks(it, &syscalls)),
         );
         add("samples", of_chain.and_then(|it| number(&it)).and(of_syscalls.and_then(|it| number(&it))));
+        unaided.check(object, |program| profile(report, object, program), &mut add);
         add("accounts", accounts(report, object));
         add("exit", exit(report, object));
     }
@@ -96,15 +100,6 @@ fn user_stacks(profile: &Profile, symbols: &Symbols) -> Result<(), String> {
         return Err(format!("leaf has {share:.2} of the samples, not three quarters"));
     }
     Ok(())
-}
-
-/// Whether the user part of a stack begins with these functions, the innermost first.
-fn begins_with(sample: &Sample, symbols: &Symbols, expected: &[&str]) -> bool {
-    // An interrupt that the sample's own timer brought may stand before it.
-    let user = sample.frames.iter().filter(|frame| !is_kernel(frame));
-    let names: Vec<_> = user.take(expected.len()).map(|frame| symbols.name(frame.address)).collect();
-    names.len() == expected.len()
-        && names.iter().zip(expected).all(|(name, expected)| *name == Some(*expected))
 }
 
 /// The stacks of `syscalls` lead from the kernel's read to its own `main`.
@@ -168,20 +163,7 @@ fn last_line(report: &Report, object: &str) -> String {
     String::from_utf8_lossy(log).lines().last().unwrap_or("it said nothing").to_owned()
 }
 
-fn is_kernel(frame: &Frame) -> bool {
-    frame.mapping == "[kernel.kallsyms]"
-}
-
-/// A stack for people to read, the innermost function first.
-fn text(sample: &Sample, symbols: &Symbols) -> String {
-    let name = |frame: &Frame| {
-        let name = frame.functions.first().map(String::as_str).or_else(|| symbols.name(frame.address));
-        name.map_or_else(|| format!("{:#x} in `{}`", frame.address, frame.mapping), str::to_owned)
-    };
-    sample.frames.iter().map(name).collect::<Vec<_>>().join(" < ")
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
+pub(super) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { as_float(part) / as_float(whole) }
 }
 
@@ -193,6 +175,7 @@ fn as_float(number: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pprof::Frame;
 
     /// Functions of 16 bytes, from 0x1000 on.
     const NAMES: [&str; 5] = ["main", "outer", "middle", "leaf", "brief"];
@@ -235,12 +218,6 @@ mod tests {
             let error = user_stacks(&wrong, &symbols()).unwrap_err();
             assert!(error.contains(reason), "{error}");
         }
-    }
-
-    #[test]
-    fn kernel_frames_of_the_interrupt_do_not_break_a_user_stack() {
-        let interrupted = [vec![kernel("asm_sysvec_apic_timer_interrupt")], stack(LEAF)].concat();
-        assert!(begins_with(&Sample { count: 1, frames: interrupted }, &symbols(), LEAF));
     }
 
     #[test]

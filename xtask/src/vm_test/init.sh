@@ -40,17 +40,34 @@ profile() {
     done
 }
 
-# send_profile OBJECT COMM: what `profile` fetched.
-send_profile() {
-    if [ -f "/tmp/$1.$2" ]; then
-        send "$1.$2" "/tmp/$1.$2"
-    else
-        echo "vm-test: failed $1.$2"
-    fi
+# profiles OBJECT COMM...: fetches the next profile of each at the same time.
+profiles() {
+    object=$1
+    shift
+    fetching=
+    for comm in $*; do
+        profile "$object" "$comm" &
+        fetching="$fetching $!"
+    done
+    wait $fetching
+}
+
+# send_profiles OBJECT COMM...: what `profiles` fetched.
+send_profiles() {
+    object=$1
+    shift
+    for comm in $*; do
+        if [ -f "/tmp/$object.$comm" ]; then
+            send "$object.$comm" "/tmp/$object.$comm"
+        else
+            echo "vm-test: failed $object.$comm"
+        fi
+    done
 }
 
 # run OBJECT: the agent from start to stop.
 run() {
+    kill -CONT $aided
     /parca-agent --http-address=127.0.0.1:7071 --profiling-duration=@PROFILE_SECONDS@s \
         --force-object="$1" >/tmp/log 2>&1 &
     agent=$!
@@ -63,12 +80,12 @@ run() {
         fi
         sleep 0.2
     done
-    profile "$1" chain &
-    chain=$!
-    profile "$1" syscalls
-    wait $chain
-    send_profile "$1" chain
-    send_profile "$1" syscalls
+    profiles "$1" chain syscalls
+    kill -STOP $aided
+    # A window to forget, in which an emulated machine makes the last tables.
+    profile "$1" signal && rm -f "/tmp/$1.signal"
+    profiles "$1" nofp deep-nofp signal
+    send_profiles "$1" chain syscalls nofp deep-nofp signal
     get /metrics /tmp/metrics && send "$1.metrics" /tmp/metrics
     kill -TERM $agent
     wait $agent
@@ -78,7 +95,18 @@ run() {
 
 # One on each processor, so that each has as good as all of its time.
 taskset 1 chain >/dev/null &
+aided=$!
 taskset 2 syscalls >/dev/null &
+aided="$aided $!"
+# Without frame pointers. As long as the others run, these have as good as none of the time, but samples by
+# which the agent gets to know them and to make their tables. Until then their stacks are guesses.
+taskset 1 nofp >/dev/null &
+unaided=$!
+taskset 2 deep-nofp 86400 @DEPTH@ >/dev/null &
+unaided="$unaided $!"
+taskset 1 signal 86400 >/dev/null &
+unaided="$unaided $!"
+renice -n 19 -p $unaided
 for object in @OBJECTS@; do
     run "$object"
 done

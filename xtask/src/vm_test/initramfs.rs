@@ -1,6 +1,7 @@
 //! What is in the virtual machine: a shell, the agent, programs to profile, and a script that brings them
 //! together.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::cpio::Archive;
 use crate::elf::{self, Linkage};
+use crate::symbols::Symbols;
 
 /// The BPF objects that the script has the agent take, one after the other.
 pub(super) const OBJECTS: [&str; 2] = ["modern", "baseline"];
@@ -15,33 +17,48 @@ pub(super) const OBJECTS: [&str; 2] = ["modern", "baseline"];
 /// How long one profile takes.
 pub(super) const PROFILE_SECONDS: u32 = 3;
 
+/// The programs to profile, by their names as workloads.
+pub(super) const PROGRAMS: [&str; 5] = ["chain", "syscalls", "nofp", "deep-nofp", "signal"];
+
+/// How many frames the deepest stack has besides the first and the last. Before 5.17 the agent reaches 256.
+pub(super) const DEPTH: usize = 200;
+
 /// The script that the kernel starts. It knows the programs by the names they get here.
 const INIT: &str = include_str!("init.sh");
 
-/// The programs, where this machine has them. All have to be static.
+/// What runs there, where this machine has it. All has to be static.
 pub(super) struct Contents {
     pub(super) busybox: PathBuf,
     pub(super) agent: PathBuf,
-    pub(super) chain: PathBuf,
-    pub(super) syscalls: PathBuf,
+    /// Where each of [`PROGRAMS`] is.
+    pub(super) programs: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Contents {
+    /// The functions of a program to profile.
+    pub(super) fn symbols(&self, program: &str) -> Result<Symbols> {
+        let path = self.programs.get(program).with_context(|| format!("there is no program {program}"))?;
+        Symbols::of(path)
+    }
+
     /// The archive for the kernel to unpack.
     pub(super) fn pack(&self) -> Result<Vec<u8>> {
         let mut archive = Archive::new(Vec::new());
         archive.folder("bin")?;
         archive.program("init", script().as_bytes())?;
         archive.program("bin/busybox", &program(&self.busybox)?)?;
-        archive.program("bin/chain", &program(&self.chain)?)?;
-        archive.program("bin/syscalls", &program(&self.syscalls)?)?;
+        for (name, path) in &self.programs {
+            archive.program(&format!("bin/{name}"), &program(path)?)?;
+        }
         archive.program("parca-agent", &program(&self.agent)?)?;
         Ok(archive.finish()?)
     }
 }
 
 fn script() -> String {
-    INIT.replace("@OBJECTS@", &OBJECTS.join(" ")).replace("@PROFILE_SECONDS@", &PROFILE_SECONDS.to_string())
+    INIT.replace("@OBJECTS@", &OBJECTS.join(" "))
+        .replace("@PROFILE_SECONDS@", &PROFILE_SECONDS.to_string())
+        .replace("@DEPTH@", &DEPTH.to_string())
 }
 
 /// A program that needs nothing else to start.
@@ -63,6 +80,9 @@ mod tests {
         let script = script();
         assert!(script.contains("for object in modern baseline;"), "{script}");
         assert!(!script.contains('@'), "{script}");
+        for program in PROGRAMS {
+            assert!(script.contains(&format!(" {program} ")), "{program}");
+        }
     }
 
     #[test]

@@ -147,7 +147,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 pub(super) fn cross_compiler(arch: Arch) -> Result<Vec<OsString>> {
     let zig = setup::zig_venv()?.join("bin/python-zig");
     if !zig.is_file() {
-        bail!("there is no compiler for {}: `cargo xtask setup dist` installs one", arch.name());
+        bail!("there is no compiler for {}: `cargo xtask setup foreign` installs one", arch.name());
     }
     let target = format!("--target={}-linux-musl", arch.name());
     Ok(vec![zig.into(), "cc".into(), target.into()])

@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 
 use crate::dist::Arch;
 
-/// A machine that has not switched itself off by then hangs. On an idle host it takes a quarter.
-const LIMIT: Duration = Duration::from_secs(120);
+/// A machine that has not switched itself off by then hangs. On an idle host it takes a third.
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// A machine that hardware runs has booted by then.
 const HARDWARE_BOOT_LIMIT: Duration = Duration::from_secs(10);

@@ -1,20 +1,29 @@
 /*
- * signal [below|above|prologue]: a handler of SIGALRM works on top of whatever it interrupts.
+ * signal [SECONDS [below|above|prologue]]: a handler of SIGALRM works on top of whatever it interrupts.
  *
  *     main > outer > interrupted > [signal frame] > handler > handle
  *
  * below     the handler has a stack of its own, below the one it interrupts
  * above     the same, above: the stack pointer falls when the frame of the signal is left
  * prologue  what is interrupted saves and restores registers: main > outer > interrupted [> tiny]
+ *
+ * Built without frame pointers.
  */
 #define _GNU_SOURCE
-#include "chain.h"
+#include "spin.h"
 
 #include <signal.h>
 #include <string.h>
 #include <sys/time.h>
 
 #define STACK (64 * 1024)
+
+/* Registers that a function has to save before it uses them. */
+#ifdef __x86_64__
+#define SAVED "rbx", "rbp", "r12", "r13", "r14", "r15"
+#else
+#define SAVED "x19", "x20", "x21", "x22", "x23", "x24"
+#endif
 
 static char below[STACK];
 static int hammers;
@@ -28,7 +37,7 @@ static void arm(void)
 
 FRAME void handle(void)
 {
-    SPIN(20000000);
+    SPIN(10000000);
 }
 
 FRAME void handler(int signal)
@@ -40,7 +49,7 @@ FRAME void handler(int signal)
 
 FRAME void tiny(void)
 {
-    __asm__ volatile("" : : : "rbx", "rbp", "r12", "r13", "r14", "r15");
+    __asm__ volatile("" : : : SAVED);
 }
 
 FRAME void interrupted(void)
@@ -49,7 +58,7 @@ FRAME void interrupted(void)
         for (volatile unsigned int turn = 0; turn < 1000000; turn++)
             tiny();
     else
-        SPIN_LONG();
+        SPIN(3000000);
 }
 
 FRAME void outer(void)
@@ -60,8 +69,9 @@ FRAME void outer(void)
 
 int main(int argc, char **argv)
 {
+    double end = end_time(argc, argv);
     char above[STACK];
-    const char *kind = argc > 1 ? argv[1] : "";
+    const char *kind = argc > 2 ? argv[2] : "";
     stack_t stack = { .ss_sp = strcmp(kind, "above") == 0 ? above : below, .ss_size = STACK };
     struct sigaction action = { .sa_handler = handler };
     hammers = strcmp(kind, "prologue") == 0;
@@ -72,7 +82,7 @@ int main(int argc, char **argv)
     sigaction(SIGALRM, &action, NULL);
     announce();
     arm();
-    while (go_on)
+    while (now() < end)
         outer();
     return 0;
 }
