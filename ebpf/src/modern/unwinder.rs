@@ -175,11 +175,15 @@ impl Unwinder {
         if uncovered {
             let size = self.registers.fp.wrapping_sub(self.registers.sp);
             if self.registers.fp != 0 && size > LARGEST_GUESSED_FRAME {
-                return Err(StackEnd::NotAscending);
+                return Err(StackEnd::NoTable);
             }
         }
         let rule = if uncovered { Rule::FRAME_POINTER } else { rule };
-        self.registers.step(rule, distance, &mut self.window)
+        self.registers.step(rule, distance, &mut self.window).map_err(|end| match end {
+            // Where the pointer leads is no frame: then it is no frame pointer.
+            StackEnd::NotAscending | StackEnd::UnreadableStack if uncovered => StackEnd::NoTable,
+            end => end,
+        })
     }
 }
 

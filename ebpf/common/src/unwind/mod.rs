@@ -63,11 +63,13 @@ pub enum StackEnd {
     NoRegisters = 10,
     /// The kernel's own walk of frame pointers gave this stack; it does not tell how it ended.
     Unknown = 11,
+    /// No table covers the code, not yet or not ever, and its frame pointer is none.
+    NoTable = 12,
 }
 
 impl StackEnd {
     /// Number of variants.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 }
 
 #[cfg(feature = "user")]
@@ -86,6 +88,7 @@ impl StackEnd {
         Self::Compat,
         Self::NoRegisters,
         Self::Unknown,
+        Self::NoTable,
     ];
 
     /// As a metric's label value.
@@ -103,6 +106,7 @@ impl StackEnd {
             Self::Compat => "compat_32_bit",
             Self::NoRegisters => "no_registers",
             Self::Unknown => "unknown",
+            Self::NoTable => "no_table",
         }
     }
 
