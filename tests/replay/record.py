@@ -54,6 +54,7 @@ CASES = [
     ("noreturn", "noreturn.c", BOTH, [NO_FRAME_POINTER, "-falign-functions=1"], steps("last", 12)),
     ("signal_below", "signal.c", BOTH, [NO_FRAME_POINTER], SIGNAL),
     ("signal_above", "signal.c", BOTH, [NO_FRAME_POINTER, "-DABOVE"], SIGNAL),
+    ("signal_frame_pointer", "signal.c", BOTH, [FRAME_POINTER, "-DVARIABLE"], SIGNAL),
     ("signal_cfi", "signal.c", ("x86_64",), [NO_FRAME_POINTER, "-DCFI_TRAMPOLINE"], SIGNAL),
     ("linkage", "linkage.c", ("x86_64",), ["-fcf-protection=none"], steps("caller", 8)),
     ("linkage_ibt", "linkage.c", ("x86_64",), ["-fcf-protection=branch", "-Wl,-z,ibtplt"], steps("caller", 10)),

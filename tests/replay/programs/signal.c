@@ -5,7 +5,7 @@
  *
  * ABOVE puts the handler's stack above the interrupted one, so that the stack pointer falls when the frame of the
  * signal is left. CFI_TRAMPOLINE describes what the handler returns to as glibc does; else nothing does, as in
- * musl.
+ * musl. VARIABLE makes `outer` a frame that is found by its frame pointer alone.
  */
 #include "start.h"
 
@@ -110,6 +110,10 @@ FRAME unsigned long interrupted(unsigned long number)
 
 FRAME unsigned long outer(unsigned long number)
 {
+#ifdef VARIABLE
+    char *room = __builtin_alloca(16 + (number & 64));
+    __asm__ volatile("" : : "r"(room) : "memory");
+#endif
     return interrupted(number) + interrupted(number + 1) + number;
 }
 
