@@ -18,6 +18,9 @@ const GENERAL_REGISTERS: u16 = 16;
 /// Where the ABI has the return address, from the CFA.
 const RETURN_SLOT: i64 = -8;
 
+/// The CFA before the first push and after the last pop.
+const ONLY_RETURN_ADDRESS: Shape = Shape::Address { register: SP, offset: -RETURN_SLOT };
+
 /// Code that is known by its bytes.
 pub(super) const LANDMARKS: Landmarks = Landmarks {
     // mov $15, %rax; syscall
@@ -32,7 +35,12 @@ const SAVED_AT_CFA: u8 = Rule::saved_byte(SavedFp::AtCfa, ReturnAddress::Default
 
 /// The rule for a row of CFI that has a caller; `None` if no rule can say it.
 pub(super) fn rule(frame: &Frame) -> Option<Rule> {
-    let (saved_fp, fp) = frame.saved_fp(FP, SP)?;
+    let (saved_fp, fp) = match frame.saved_fp(FP, SP)? {
+        // Where gcc realigned the stack, it does not take back that FP was saved. When nothing but the return
+        // address is left of the frame, FP is the caller's, and what it points to is no slot of this one.
+        (SavedFp::AtFp, _) if frame.cfa == ONLY_RETURN_ADDRESS => (SavedFp::Same, 0),
+        saved => saved,
+    };
     let (return_address, register) = match frame.return_address {
         Saved::AtCfa(RETURN_SLOT) => (ReturnAddress::Default, 0),
         Saved::Register(register) if register < GENERAL_REGISTERS => (ReturnAddress::InRegister, register),
@@ -64,4 +72,31 @@ pub(super) fn rule(frame: &Frame) -> Option<Rule> {
     // Go's tables and guesses have the same rule in another form, which holds for both architectures.
     let is_frame_pointer = (kind, saved, cfa, fp) == (Cfa::Fp, SAVED_AT_CFA, 2, -2);
     Some(if is_frame_pointer { Rule::FRAME_POINTER } else { rule })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FP, RETURN_SLOT, SP, rule};
+    use crate::unwind::expression::Shape;
+    use crate::unwind::frame::{Frame, Saved};
+    use parca_agent_common::unwind::rule::SavedFp;
+
+    /// Where FP is, by a CFA and the slot that CFI has for it.
+    fn saved_fp(register: u16, offset: i64, fp: Saved) -> SavedFp {
+        let cfa = Shape::Address { register, offset };
+        rule(&Frame { cfa, fp, return_address: Saved::AtCfa(RETURN_SLOT) }).unwrap().saved_fp()
+    }
+
+    #[test]
+    fn the_return_of_a_realigned_frame_has_the_frame_pointer_of_its_caller() {
+        let in_frame = Saved::At { register: FP, offset: 0 };
+        for (register, offset, saved, expected) in [
+            (SP, 8, in_frame, SavedFp::Same),
+            (SP, 16, in_frame, SavedFp::AtFp),
+            (10, 0, in_frame, SavedFp::AtFp),
+            (SP, 8, Saved::AtCfa(-16), SavedFp::AtCfa),
+        ] {
+            assert_eq!(saved_fp(register, offset, saved), expected, "{register}{offset:+} {saved:?}");
+        }
+    }
 }

@@ -1,0 +1,4 @@
+/* The library of linkage.c. */
+void far(void)
+{
+}
