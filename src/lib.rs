@@ -40,6 +40,8 @@
 //! |---|---|
 //! | does not start | `sample/mod.rs`, `sample/privilege.rs` |
 //! | a stack looks cut or wrong | `ebpf/src/modern/unwinder.rs`, the rows by `examples/unwind_rows.rs` |
+//! | a library has the frames of one that was there before | `ebpf/src/modern/replacement.rs` |
+//! | stacks are guesses for long after a start | `collector/table_cache/mod.rs`, `worker/queue.rs` |
 //! | a short process has no whole stacks | `ebpf/src/modern/address_space.rs` |
 //! | a file has no unwind table | `unwind/sources.rs`, `collector/tabulator.rs` |
 //! | wrong mapping or address | `process/mapping.rs`, `object/mod.rs`, `pprof/mod.rs` |

@@ -18,6 +18,7 @@
 //! | of a file without any of the above, as musl without CFI | nothing describes it | the same |
 //! | in a gap between functions | nothing describes it | the same |
 //! | of which a row says what no [`Rule`] can | expressions other than of linkage stubs and realigned stacks, 1 row in 10 000 | the stack ends, `unsupported_rule` |
+//! | with a frame of more than 1.8 MB | the offset of the CFA has no room in a rule | the same |
 //! | whose rule names a register that only the innermost frame has | its value is gone | the stack ends, `register_lost` |
 //! | of 32 bits | other registers, other rules | there are no frames, `compat_32_bit` |
 //!

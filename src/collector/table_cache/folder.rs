@@ -17,6 +17,9 @@ pub const MAX_BYTES: u64 = 128 << 20;
 /// What the files of tables end with. What does not is left alone.
 const SUFFIX: &str = ".rows";
 
+/// What they end with until they are whole.
+const UNFINISHED: &str = ".unfinished";
+
 /// Why a directory is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -124,9 +127,6 @@ impl Folder {
         Ok(files)
     }
 }
-
-/// What files end with until they are whole.
-const UNFINISHED: &str = ".unfinished";
 
 #[cfg(test)]
 mod tests {
