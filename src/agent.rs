@@ -157,12 +157,13 @@ async fn serve(
 
 fn sampler_options(config: &Config) -> SamplerOptions {
     let force = config.profiling.forced_object.map(|object| match object {
-        ForcedObject::Modern => ObjectKind::Modern,
+        ForcedObject::Modern | ForcedObject::ModernInSteps => ObjectKind::Modern,
         ForcedObject::Baseline => ObjectKind::Baseline,
     });
     SamplerOptions {
         frequency: config.profiling.frequency.hertz(),
         force,
+        in_steps: config.profiling.forced_object == Some(ForcedObject::ModernInSteps),
         table_bytes: config.profiling.table_memory.bytes(),
     }
 }

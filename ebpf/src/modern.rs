@@ -9,13 +9,19 @@ mod address_space;
 mod kernel_pointer;
 #[path = "modern/lookup.rs"]
 mod lookup;
+#[path = "modern/maple_tree.rs"]
+mod maple_tree;
 #[path = "modern/maps.rs"]
 mod maps;
+#[path = "modern/opaque.rs"]
+mod opaque;
 mod panic;
 #[path = "modern/place_cache.rs"]
 mod place_cache;
 #[path = "modern/process.rs"]
 mod process;
+#[path = "modern/red_black_tree.rs"]
+mod red_black_tree;
 #[path = "modern/registers.rs"]
 mod registers;
 #[path = "modern/replacement.rs"]

@@ -82,7 +82,7 @@ pub(super) struct Settings {
     #[serde(with = "text")]
     pub(super) unwind_table_cache: Option<CacheDirectory>,
 
-    /// load this BPF object without a probe: modern or baseline
+    /// load this BPF object without a probe: modern, modern-in-steps or baseline
     #[argh(option, arg_name = "object", hidden_help)]
     #[serde(with = "text")]
     pub(super) force_object: Option<ForcedObject>,

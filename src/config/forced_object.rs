@@ -9,12 +9,17 @@ use std::str::FromStr;
 pub enum ForcedObject {
     /// Ring buffer and raw samples.
     Modern,
+    /// The same, with stacks walked as where the kernel has no `bpf_loop`.
+    ModernInSteps,
     /// What kernel 4.18 can run.
     Baseline,
 }
 
-const OBJECTS: [(&str, ForcedObject); 2] =
-    [("modern", ForcedObject::Modern), ("baseline", ForcedObject::Baseline)];
+const OBJECTS: [(&str, ForcedObject); 3] = [
+    ("modern", ForcedObject::Modern),
+    ("modern-in-steps", ForcedObject::ModernInSteps),
+    ("baseline", ForcedObject::Baseline),
+];
 
 impl FromStr for ForcedObject {
     type Err = NotAmong;

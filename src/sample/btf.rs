@@ -69,12 +69,11 @@ fn offsets(btf: &Btf<'_>) -> Result<Settings, BtfError> {
     })
 }
 
-/// Where a task's mappings are, where the kernel keeps them in a maple tree (6.1).
+/// Where a task's mappings are.
 fn mappings(btf: &Btf<'_>) -> Option<Settings> {
     let offset = |structure, member| btf.member_offset(structure, member);
     Some(Settings {
         task_memory: offset("task_struct", "mm")?,
-        memory_root: offset("mm_struct", "mm_mt")? + offset("maple_tree", "ma_root")?,
         mapping_start: offset("vm_area_struct", "vm_start")?,
         mapping_end: offset("vm_area_struct", "vm_end")?,
         mapping_file_page: offset("vm_area_struct", "vm_pgoff")?,
@@ -84,6 +83,24 @@ fn mappings(btf: &Btf<'_>) -> Option<Settings> {
         inode_size: offset("inode", "i_size")?,
         inode_super_block: offset("inode", "i_sb")?,
         super_block_device: offset("super_block", "s_dev")?,
+        ..maple_tree(btf).or_else(|| red_black_tree(btf))?
+    })
+}
+
+/// The tree of mappings from 6.1 on.
+fn maple_tree(btf: &Btf<'_>) -> Option<Settings> {
+    let root = btf.member_offset("mm_struct", "mm_mt")? + btf.member_offset("maple_tree", "ma_root")?;
+    Some(Settings { memory_root: root, ..Settings::default() })
+}
+
+/// The tree of mappings before 6.1.
+fn red_black_tree(btf: &Btf<'_>) -> Option<Settings> {
+    Some(Settings {
+        memory_tree: btf.member_offset("mm_struct", "mm_rb")? + btf.member_offset("rb_root", "rb_node")?,
+        mapping_node: btf.member_offset("vm_area_struct", "vm_rb")?,
+        mapping_memory: btf.member_offset("vm_area_struct", "vm_mm")?,
+        node_left: btf.member_offset("rb_node", "rb_left")?,
+        node_right: btf.member_offset("rb_node", "rb_right")?,
         ..Settings::default()
     })
 }

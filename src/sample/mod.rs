@@ -52,6 +52,8 @@ pub struct SamplerOptions {
     pub frequency: u32,
     /// The one object to use, instead of the best that loads.
     pub force: Option<ObjectKind>,
+    /// Walk stacks in steps even where the kernel can loop, to test that.
+    pub in_steps: bool,
     /// Most bytes of unwind rows in the kernel.
     pub table_bytes: usize,
 }
@@ -220,7 +222,7 @@ fn load(options: SamplerOptions, cpus: usize) -> Result<(Loaded, CounterMap), St
     if options.force == Some(ObjectKind::Baseline) {
         return baseline();
     }
-    match Modern::load(cpus, options.frequency, options.table_bytes) {
+    match Modern::load(cpus, options) {
         Ok((modern, counters)) => Ok((Loaded::Modern(Box::new(modern)), counters)),
         Err(error) if options.force == Some(ObjectKind::Modern) => Err(error),
         Err(error) => {

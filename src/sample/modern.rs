@@ -7,7 +7,7 @@ use super::btf;
 use super::object::{self, CounterMap, ObjectError, ObjectKind, SAMPLE_PROGRAM};
 use super::record::{RawSample, decode_process_event};
 use super::tables::UnwindTables;
-use super::{Record, StartError};
+use super::{Record, SamplerOptions, StartError};
 use aya::maps::{MapData, ProgramArray, RingBuf};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use parca_agent_common::limits::{SAMPLE_RING_BYTES_MAX, SAMPLE_RING_BYTES_MIN};
@@ -63,24 +63,22 @@ pub(super) struct Modern {
 
 impl Modern {
     /// Loads the object and attaches all but the timers.
-    pub(super) fn load(
-        cpus: usize,
-        frequency: u32,
-        table_bytes: usize,
-    ) -> Result<(Self, CounterMap), StartError> {
-        let ring_bytes = ring_bytes(cpus, frequency);
+    pub(super) fn load(cpus: usize, options: SamplerOptions) -> Result<(Self, CounterMap), StartError> {
+        let (ring_bytes, table_bytes) = (ring_bytes(cpus, options.frequency), options.table_bytes);
         let kernel_types = std::fs::read(btf::KERNEL_BTF).map_err(StartError::NoKernelTypes)?;
         let (wakeup_bytes, pac_mask) = (ring_bytes / 4, PAC_MASK);
-        let looping = Settings { wakeup_bytes, pac_mask, ..btf::task_offsets(&kernel_types)? };
-        match Self::load_with(Walk::Loop, looping, ring_bytes, table_bytes) {
-            Err(StartError::Object(ObjectError::Program { source, .. })) => {
-                log::info!(reason = source.to_string().as_str(); "the program that loops was refused (bpf_loop needs 5.17), stacks are walked in steps");
-                let offsets = btf::task_offsets_with_registers(&kernel_types)?;
-                let stepping = Settings { wakeup_bytes, pac_mask, ..offsets };
-                Self::load_with(Walk::Steps, stepping, ring_bytes, table_bytes)
+        let settings = |offsets| Settings { wakeup_bytes, pac_mask, ..offsets };
+        if !options.in_steps {
+            let looping = settings(btf::task_offsets(&kernel_types)?);
+            match Self::load_with(Walk::Loop, looping, ring_bytes, table_bytes) {
+                Err(StartError::Object(ObjectError::Program { source, .. })) => {
+                    log::info!(reason = source.to_string().as_str(); "the program that loops was refused (bpf_loop needs 5.17), stacks are walked in steps");
+                }
+                other => return other,
             }
-            other => other,
         }
+        let stepping = settings(btf::task_offsets_with_registers(&kernel_types)?);
+        Self::load_with(Walk::Steps, stepping, ring_bytes, table_bytes)
     }
 
     fn load_with(

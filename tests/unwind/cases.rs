@@ -141,6 +141,13 @@ pub(crate) const REMAPPED: &[Case] = &[case("reload", c(&["reload.c"], &[]), REL
     .share(0.8)
     .reached(0.8)];
 
+/// Programs for kernels that walk a stack in steps, which reach 256 frames.
+pub(crate) const IN_STEPS: &[Case] = &[
+    case("layers-steps", c(&["layers.c"], &[]), LAYERS),
+    case("deep-200-steps", c(DEEP, &[]), &[&["bottom", "200*descend"]]).with(&["600", "200"]),
+    case("large-steps", c(&["large.c"], &[]), &[&["leaf", "far", "large"]]),
+];
+
 /// Programs that do not, and those that are not built but installed.
 pub(crate) const WITHOUT_FRAME_POINTERS: &[Case] = &[
     case("layers", c(&["layers.c"], &[]), LAYERS),

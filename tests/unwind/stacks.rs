@@ -1,6 +1,6 @@
 //! The programs of the table, all in the same windows of one agent.
 
-use super::cases::{Case, REMAPPED, WITH_FRAME_POINTERS, WITHOUT_FRAME_POINTERS, selected};
+use super::cases::{Case, IN_STEPS, REMAPPED, WITH_FRAME_POINTERS, WITHOUT_FRAME_POINTERS, selected};
 use super::common::agent::Agent;
 use super::names::Names;
 use super::target::{Target, latest};
@@ -26,11 +26,25 @@ fn stacks_of_programs_that_map_other_files_where_one_was_are_whole() {
     assert_whole(REMAPPED);
 }
 
+#[test]
+fn stacks_that_are_walked_in_steps_are_whole() {
+    assert_whole_by("modern-in-steps", IN_STEPS);
+}
+
 /// Runs programs together, and asserts that each is profiled as it is in one window at least.
 fn assert_whole(cases: &'static [Case]) {
+    assert_whole_by("modern", cases);
+}
+
+/// The same with one BPF object, and one way to walk.
+fn assert_whole_by(object: &str, cases: &'static [Case]) {
     let cases = selected(cases);
     let executables: Vec<_> = cases.iter().map(|case| case.build.executable(case.name)).collect();
-    let agent = Agent::start(&["--profiling-duration=3s", "--profiling-cpu-sampling-frequency=997"]);
+    let agent = Agent::start(&[
+        "--profiling-duration=3s",
+        "--profiling-cpu-sampling-frequency=997",
+        &format!("--force-object={object}"),
+    ]);
     let started = cases.iter().zip(&executables).enumerate();
     let targets: Vec<_> = started.map(|(number, (case, path))| Target::start(case, path, number)).collect();
     let all_run_since = SystemTime::now();

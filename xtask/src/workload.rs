@@ -36,13 +36,14 @@ enum FramePointers {
 }
 
 /// Every workload.
-pub(crate) const WORKLOADS: [Workload; 13] = [
+pub(crate) const WORKLOADS: [Workload; 14] = [
     c("chain", "chain.c", FramePointers::Kept),
     c("nofp", "chain.c", FramePointers::Omitted),
     c("deep", "deep.c", FramePointers::Kept),
     c("deep-nofp", "deep.c", FramePointers::Omitted),
     c("syscalls", "syscalls.c", FramePointers::Kept),
     c("moment", "moment.c", FramePointers::Kept),
+    c("moment-nofp", "moment.c", FramePointers::Omitted),
     c("churn", "churn.c", FramePointers::Kept),
     c("threads", "threads.c", FramePointers::Kept),
     c("hostile", "hostile.c", FramePointers::Kept),

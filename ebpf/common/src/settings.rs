@@ -28,9 +28,18 @@ pub struct Settings {
     pub user_registers: u32,
     /// `task_struct.mm`, a pointer to the address space.
     pub task_memory: u32,
-    /// `mm_struct.mm_mt.ma_root` (6.1), the root of the tree of its mappings; 0 where the kernel keeps them in another
-    /// way, and then the offsets below are 0 too.
+    /// `mm_struct.mm_mt.ma_root`, the root of the tree of its mappings (6.1); else 0.
     pub memory_root: u32,
+    /// `mm_struct.mm_rb.rb_node`, the same before 6.1; else 0.
+    pub memory_tree: u32,
+    /// `vm_area_struct.vm_rb`, a mapping's node in that tree.
+    pub mapping_node: u32,
+    /// `vm_area_struct.vm_mm`, a pointer to the address space.
+    pub mapping_memory: u32,
+    /// `rb_node.rb_left`, a pointer.
+    pub node_left: u32,
+    /// `rb_node.rb_right`, a pointer.
+    pub node_right: u32,
     /// `vm_area_struct.vm_start`, the first field of its structure.
     pub mapping_start: u32,
     /// `vm_area_struct.vm_end`.
@@ -51,13 +60,11 @@ pub struct Settings {
     pub super_block_device: u32,
     /// `vm_unmapped_area_info.length`.
     pub unmapped_area_length: u32,
-    /// Zero.
-    pub reserved: u32,
     /// aarch64: bits of a user address that pointer authentication may have changed.
     pub pac_mask: u64,
 }
 
-const _: () = assert!(size_of::<Settings>() == 96);
+const _: () = assert!(size_of::<Settings>() == 112);
 
 #[cfg(feature = "user")]
 impl Settings {
@@ -78,6 +85,11 @@ impl Settings {
             self.user_registers,
             self.task_memory,
             self.memory_root,
+            self.memory_tree,
+            self.mapping_node,
+            self.mapping_memory,
+            self.node_left,
+            self.node_right,
             self.mapping_start,
             self.mapping_end,
             self.mapping_file_page,
@@ -88,7 +100,6 @@ impl Settings {
             self.inode_super_block,
             self.super_block_device,
             self.unmapped_area_length,
-            self.reserved,
             self.pac_mask as u32,
             (self.pac_mask >> 32) as u32,
         ]

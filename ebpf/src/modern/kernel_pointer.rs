@@ -13,6 +13,12 @@ impl KernelPointer {
         Self(address as *const u8)
     }
 
+    /// The address.
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        self.0 as u64
+    }
+
     /// Reads a field at an offset; the zero value where it cannot be read.
     #[inline(always)]
     pub fn field<T: Default>(self, offset: u32) -> T {

@@ -126,6 +126,11 @@ static SETTINGS: Settings = Settings {
     user_registers: 0,
     task_memory: 0,
     memory_root: 0,
+    memory_tree: 0,
+    mapping_node: 0,
+    mapping_memory: 0,
+    node_left: 0,
+    node_right: 0,
     mapping_start: 0,
     mapping_end: 0,
     mapping_file_page: 0,
@@ -136,7 +141,6 @@ static SETTINGS: Settings = Settings {
     inode_super_block: 0,
     super_block_device: 0,
     unmapped_area_length: 0,
-    reserved: 0,
     pac_mask: 0,
 };
 

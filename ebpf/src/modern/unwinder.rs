@@ -1,9 +1,9 @@
 //! Unwinds the user stack of the current task: one frame after the other is looked up, written down and
 //! left for its caller.
 
-use crate::address_space::Walk;
+use crate::address_space::{self, Walk};
 use crate::lookup::{Search, contains, find_mapping, find_rule};
-use crate::maps::{FRAME_SLOTS, PROCESSES, SCRATCH, SampleRecord, TABLES_GENERATION, UNWINDER, settings};
+use crate::maps::{FRAME_SLOTS, PROCESSES, SCRATCH, SampleRecord, TABLES_GENERATION, UNWINDER};
 use crate::place_cache::{Found, Meaning, PlaceCache};
 use crate::replacement::is_current;
 use crate::task::Task;
@@ -46,6 +46,9 @@ pub struct Unwinder {
     walk: Walk,
     /// Of addresses of this process, now.
     meaning: Meaning,
+    /// Where the frame is. It is here and not passed about, for there it were without a value where there is none,
+    /// and the compiler may keep that in a register, which the verifier does not allow.
+    found: Found,
     places: PlaceCache,
     window: Window,
 }
@@ -93,17 +96,14 @@ impl Unwinder {
     fn take_frame(&mut self, record: &mut SampleRecord) -> bool {
         let pc = self.registers.lookup_pc();
         let guessed = self.guessed != 0;
-        let found = self.place(pc);
-        let word = match &found {
-            Ok(found) => found.word,
-            Err(_) => FrameWord::address(pc),
-        };
+        let placed = self.place(pc);
+        let word = self.found.word;
         let index =
             black_box(u32::from(record.header.kernel_frames) + self.frames) as usize & (FRAME_SLOTS - 1);
         // SAFETY: the mask keeps the index within the frames.
         unsafe { *record.frames.get_unchecked_mut(index) = word.marked(guessed).0 };
         self.frames += 1;
-        match found.and_then(|found| self.step(found.rule, found.distance)) {
+        match placed.and_then(|()| self.step(self.found.rule, self.found.distance)) {
             Ok(()) => true,
             Err(end) => {
                 self.end = end as u32;
@@ -112,28 +112,31 @@ impl Unwinder {
         }
     }
 
-    /// Where an address is, and the rule that leads to the caller.
+    /// Finds where an address is, and the rule that leads to the caller.
     #[inline(always)]
-    fn place(&mut self, pc: u64) -> Result<Found, StackEnd> {
+    fn place(&mut self, pc: u64) -> Result<(), StackEnd> {
         if self.known == 0 {
             return self.find(pc);
         }
         if let Some(found) = self.places.get(pc, self.meaning) {
-            return Ok(found);
+            self.found = found;
+            return Ok(());
         }
-        let found = self.find(pc)?;
+        self.find(pc)?;
         // What is not published may change without a sign.
         if self.news & LAST == 0 {
-            self.places.set(pc, self.meaning, found);
+            self.places.set(pc, self.meaning, self.found);
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The same, by the tables.
     #[inline(always)]
-    fn find(&mut self, pc: u64) -> Result<Found, StackEnd> {
-        if self.known == 0 && settings().memory_root == 0 {
-            return Ok(Found::new(FrameWord::address(pc), Rule::UNCOVERED, 0));
+    fn find(&mut self, pc: u64) -> Result<(), StackEnd> {
+        // The box keeps the compiler from a call that clears memory, which would be a program without type information.
+        self.found = Found::new(FrameWord::address(pc), Rule::UNCOVERED, black_box(0));
+        if self.known == 0 && !address_space::is_known() {
+            return Ok(());
         }
         if !contains(&self.last, pc) {
             let published = match self.known {
@@ -156,7 +159,7 @@ impl Unwinder {
             self.last.file_page = mapping.file_page;
         }
         if self.last.slot == NO_OBJECT {
-            return Ok(Found::new(FrameWord::address(pc), Rule::UNCOVERED, 0));
+            return Ok(());
         }
         let start = (self.last.pages >> PAGE_COUNT_BITS) << MEMORY_PAGE_SHIFT;
         let offset = (u64::from(self.last.file_page) << MEMORY_PAGE_SHIFT) + (pc - start);
@@ -164,7 +167,8 @@ impl Unwinder {
         // What a handler returns to was not called: its first instruction is the place, not the one before.
         let is_signal = rule.kind == Cfa::Signal as u8;
         let place = if is_signal { offset + (self.registers.pc - pc) } else { offset };
-        Ok(Found::new(FrameWord::object(self.last.slot, place), rule, distance))
+        self.found = Found::new(FrameWord::object(self.last.slot, place), rule, distance);
+        Ok(())
     }
 
     /// Goes to the caller, by the frame pointer where no table says how.

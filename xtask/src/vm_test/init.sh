@@ -84,8 +84,8 @@ run() {
     kill -STOP $aided
     # A window to forget, in which an emulated machine makes the last tables.
     profile "$1" signal && rm -f "/tmp/$1.signal"
-    profiles "$1" nofp deep-nofp signal
-    send_profiles "$1" chain syscalls nofp deep-nofp signal
+    profiles "$1" nofp deep-nofp signal moment-nofp
+    send_profiles "$1" chain syscalls nofp deep-nofp signal moment-nofp
     get /metrics /tmp/metrics && send "$1.metrics" /tmp/metrics
     kill -TERM $agent
     wait $agent
@@ -105,6 +105,8 @@ unaided=$!
 taskset 2 deep-nofp 86400 @DEPTH@ >/dev/null &
 unaided="$unaided $!"
 taskset 1 signal 86400 >/dev/null &
+unaided="$unaided $!"
+taskset 2 churn 86400 20 /bin/moment-nofp 20 >/dev/null &
 unaided="$unaided $!"
 renice -n 19 -p $unaided
 for object in @OBJECTS@; do
