@@ -51,7 +51,7 @@ pub fn task_offsets_with_registers(btf: &[u8]) -> Result<Settings, BtfError> {
 const USUAL_STACK_BYTES: u32 = 16 << 10;
 
 fn offsets(btf: &Btf<'_>) -> Result<Settings, BtfError> {
-    let (structure, area) = ("task_struct", "vm_unmapped_area_info");
+    let structure = "task_struct";
     let offset = |member| btf.member_offset(structure, member).ok_or(BtfError::Missing { structure, member });
     Ok(Settings {
         task_group_leader: offset("group_leader")?,
@@ -62,9 +62,7 @@ fn offsets(btf: &Btf<'_>) -> Result<Settings, BtfError> {
         task_pid: offset("pid")?,
         task_comm: offset("comm")?,
         task_stack: offset("stack")?,
-        unmapped_area_length: btf
-            .member_offset(area, "length")
-            .ok_or(BtfError::Missing { structure: area, member: "length" })?,
+        unmapped_area_length: btf.member_offset("vm_unmapped_area_info", "length").unwrap_or_default(),
         ..mappings(btf).unwrap_or_default()
     })
 }

@@ -58,7 +58,7 @@ pub struct Settings {
     pub inode_super_block: u32,
     /// `super_block.s_dev`.
     pub super_block_device: u32,
-    /// `vm_unmapped_area_info.length`.
+    /// `vm_unmapped_area_info.length`; 0 where the kernel does not tell of it.
     pub unmapped_area_length: u32,
     /// aarch64: bits of a user address that pointer authentication may have changed.
     pub pac_mask: u64,

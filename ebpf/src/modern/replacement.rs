@@ -18,6 +18,9 @@ use parca_agent_common::table::ProcessEntry;
 /// `TP_PROTO(unsigned long addr, struct vm_unmapped_area_info *info)`.
 #[inline(always)]
 pub fn placed(context: &RawTracePointContext) {
+    if settings().unmapped_area_length == 0 {
+        return;
+    }
     let (tgid, _) = current_ids();
     // SAFETY: as in `Unwinder::begin`.
     let Some(process) = (unsafe { PROCESSES.get(tgid) }) else { return };
