@@ -20,12 +20,16 @@ const BUILDS: [&str; 2] = ["deep", "deep-nofp"];
 /// Its stacks have 5 to 60 frames.
 const ARGUMENTS: &[&str] = &[LIFE, "5", "60"];
 
-/// The agent's cost without frame pointers relative to the floor's with them; both are attached in either case.
+/// The agent's cost with frame pointers and without, relative to the floor's with them; both are attached in either
+/// case.
 pub(super) fn measure(tools: &Tools, workloads: &Builder, length: Duration) -> Result<Figures> {
     let [with, without] = BUILDS.map(|name| -> Result<Costs> {
         let _load = load::start_all(&[(name, ARGUMENTS), (name, ARGUMENTS)], workloads)?;
         pair::at_once(tools, Contender::Floor, length / 2)
     });
-    let ratio = without?.ours.zip(with?.floor).map(|(ours, floor)| ours / floor);
-    Ok(ratio.map(|ratio| (Figure::TimesFloorOfFramePointers, ratio)).into_iter().collect())
+    let (with, without) = (with?, without?);
+    let costs =
+        [(Figure::TimesFloorOfSameStacks, with.ours), (Figure::TimesFloorOfFramePointers, without.ours)];
+    let ratio = |(figure, ours): (Figure, Option<f64>)| Some((figure, ours? / with.floor?));
+    Ok(costs.into_iter().filter_map(ratio).collect())
 }

@@ -12,6 +12,8 @@ pub(super) enum Figure {
     BpfNanosPerSample,
     /// Run time of its sampling BPF program by that of the floor, while both are attached.
     TimesFloor,
+    /// Run time by that of the floor, on stacks that both walk to their end.
+    TimesFloorOfSameStacks,
     /// Run time on stacks without frame pointers by that of the floor on those of the same program with them.
     TimesFloorOfFramePointers,
     /// Run time of all of its BPF programs, as a share of one processor.

@@ -59,6 +59,7 @@ pub(super) fn all(set: Set, results: &Results) -> Vec<Verdict> {
     let mut add = |what, bound, measured| verdicts.push(Verdict { what, bound, measured });
     add("BPF time of a sample / that of the floor", AtMost(1.1), figure(Figure::TimesFloor));
     if set == Set::Deep {
+        add("the same on stacks that both walk", AtMost(1.1), figure(Figure::TimesFloorOfSameStacks));
         let times = figure(Figure::TimesFloorOfFramePointers);
         add("without frame pointers / floor with", AtMost(1.0), times);
     }
