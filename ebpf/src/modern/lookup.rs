@@ -1,6 +1,7 @@
 //! From an address to its mapping, and from there to the rule that is in force.
 
 use crate::maps::{CODE_PAGES, MAPPINGS, OBJECTS, ROWS, RULES};
+use crate::opaque::{read, write};
 use core::hint::black_box;
 use parca_agent_common::limits::{BLOCKS_PER_SLAB, MAX_CODE_PAGES};
 use parca_agent_common::table::{
@@ -49,12 +50,8 @@ impl Search {
             low += half & black_box(0_u32.wrapping_sub(is_before(low + half)));
             count -= half;
         }
-        let index = &raw mut self.index;
-        // SAFETY: it points into this value. Without volatile the compiler keeps the value in a register.
-        unsafe {
-            index.write_volatile(low);
-            index.read_volatile()
-        }
+        write(&mut self.index, low);
+        read(&self.index)
     }
 }
 

@@ -4,8 +4,8 @@
 //! For each set of programs (`load`), the profilers (`contender`) run one after another, in several rounds
 //! of alternating order, while `host`, `process` and `program` read what the kernel knows of them. The floor
 //! and the agent also run together (`pair`): what a sample costs is compared there, on the stacks of one program
-//! in two builds too (`builds`). `newcomer` measures how soon a new program has whole stacks, `tables` what the tables take. `figure` says what is
-//! measured, `verdict` what the agent has to reach, and `table` prints.
+//! in two builds too (`builds`). `newcomer` measures how soon a new program has whole stacks, `tables` what the tables
+//! take. `figure` says what is measured, `verdict` what the agent has to reach, and `table` prints.
 //!
 //! No figure fails the command: absolute times depend on the machine, so only those of one run compare.
 
