@@ -23,6 +23,11 @@ impl LabelSet {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Bytes of all names and values.
+    pub fn bytes(&self) -> usize {
+        self.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// Every label, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -54,6 +59,13 @@ impl fmt::Display for LabelSet {
 /// Escapes a label value for use between double quotes.
 pub fn escape_value(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}
+
+/// A name with `_` for every character that no label name may hold, as Prometheus does: `app.kubernetes.io/name`
+/// becomes `app_kubernetes_io_name`. What follows a prefix such as `__meta_` may begin with a digit.
+pub fn sanitize_label_name(name: &str) -> String {
+    let fits = |letter: char| letter == '_' || letter.is_ascii_alphanumeric();
+    name.chars().map(|letter| if fits(letter) { letter } else { '_' }).collect()
 }
 
 /// Whether a name may be a label name: `[a-zA-Z_][a-zA-Z0-9_]*`.

@@ -21,7 +21,7 @@
 //! | modules | what they hold |
 //! |---|---|
 //! | [`address`], [`label`], [`text`], [`choice`], [`exit`] | vocabulary |
-//! | [`log`], [`metrics`], [`own_usage`], [`sys`] | log, counters, the agent's own usage, all unsafe code |
+//! | [`log`], [`metrics`], [`net`], [`own_usage`], [`sys`] | log, counters, connections, the agent's own usage, all unsafe code |
 //! | [`object`], [`process`], [`symbolize`], [`unwind`], [`worker`] | files and what they are; who runs what; names; unwind rows; the sandboxed parser |
 //! | [`sample`] | BPF programs loaded, timers attached, records decoded |
 //! | [`discovery`] | from a process to the target it is profiled under |
@@ -67,6 +67,7 @@ pub mod text;
 
 pub mod log;
 pub mod metrics;
+pub mod net;
 pub mod own_usage;
 pub mod sys;
 

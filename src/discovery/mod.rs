@@ -1,4 +1,7 @@
 //! Who runs on this host: from a process to the target that its samples are named after.
 
+pub mod catalogue;
+pub mod container;
 pub mod host;
+pub mod status;
 pub mod target;

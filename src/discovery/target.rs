@@ -5,14 +5,26 @@ use crate::label::LabelSet;
 /// What found a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {
+    /// A container of a pod of this node.
+    Kubernetes,
+    /// A container that belongs to no pod.
+    Container,
+    /// A systemd unit that was asked for.
+    Systemd,
     /// Not claimed by anything else: grouped by executable and cgroup.
     Host,
 }
 
 impl Source {
+    /// Every source, in the order in which they claim a process.
+    pub const ALL: [Self; 4] = [Self::Kubernetes, Self::Container, Self::Systemd, Self::Host];
+
     /// As a label and in the page.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Container => "container",
+            Self::Systemd => "systemd",
             Self::Host => "host",
         }
     }
@@ -25,4 +37,20 @@ pub struct Target {
     pub labels: LabelSet,
     /// What found it.
     pub source: Source,
+}
+
+/// What a source knows of something that may become a target, before relabelling.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovered {
+    /// Labels that its profiles have unless a rule changes them, such as `namespace` and `pod`.
+    pub labels: LabelSet,
+    /// `__meta_*` labels, for rules alone.
+    pub meta: LabelSet,
+}
+
+impl Discovered {
+    /// Bytes of all names and values.
+    pub fn bytes(&self) -> usize {
+        self.labels.bytes() + self.meta.bytes()
+    }
 }

@@ -19,6 +19,7 @@ const BASE: &[&str] = &[
     "log",
     "sys",
     "own_usage",
+    "net",
 ];
 
 /// What else a module may import, from low to high.

@@ -1,0 +1,147 @@
+//! How a source does: shown on the page of targets and in the metrics, logged when it changes.
+
+use std::error::Error;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What a source is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not asked for, or there is nothing on this host that it could ask.
+    Off,
+    /// It has not answered yet.
+    Starting,
+    /// It tells all it knows.
+    Working,
+    /// It cannot be asked at the moment. What it told before stays in force.
+    Failing,
+}
+
+impl State {
+    /// In the page and as a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Starting => "starting",
+            Self::Working => "working",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+/// How a source does, at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is doing.
+    pub state: State,
+    /// Since when.
+    pub since: Instant,
+    /// When it last told something.
+    pub last_success: Option<Instant>,
+    /// Why it is off or fails; what last went wrong if it works again.
+    pub last_error: Option<String>,
+    /// How often something went wrong.
+    pub errors: u64,
+}
+
+/// How a source does. The source writes it, and all may read it.
+#[derive(Debug)]
+pub struct SourceStatus(Mutex<Snapshot>);
+
+impl SourceStatus {
+    /// A source that has not answered yet.
+    pub fn new(name: &'static str) -> Self {
+        let (state, since) = (State::Starting, Instant::now());
+        Self(Mutex::new(Snapshot { name, state, since, last_success: None, last_error: None, errors: 0 }))
+    }
+
+    /// There is nothing to ask, and that is no fault: `reason` is logged once.
+    pub fn off(&self, reason: &str) {
+        let mut snapshot = self.lock();
+        if snapshot.enter(State::Off) {
+            log::info!(source = snapshot.name, reason = reason; "source of targets is off");
+        }
+        snapshot.last_error = Some(reason.to_owned());
+    }
+
+    /// It has just told something.
+    pub fn working(&self) {
+        let mut snapshot = self.lock();
+        let had_failed = snapshot.state == State::Failing;
+        snapshot.last_success = Some(Instant::now());
+        if snapshot.enter(State::Working) {
+            let message =
+                if had_failed { "source of targets works again" } else { "source of targets works" };
+            log::info!(source = snapshot.name; "{message}");
+        }
+    }
+
+    /// It cannot be asked. The first such error is logged, later ones only if they differ.
+    pub fn failing(&self, error: &dyn Error) {
+        self.failing_because(&chain(error));
+    }
+
+    /// The same, in words.
+    pub fn failing_because(&self, error: &str) {
+        let mut snapshot = self.lock();
+        snapshot.errors += 1;
+        let is_news = snapshot.enter(State::Failing) || snapshot.last_error.as_deref() != Some(error);
+        if is_news {
+            log::warn!(source = snapshot.name, error = error; "source of targets fails, what it told stays in force");
+        }
+        snapshot.last_error = Some(error.to_owned());
+    }
+
+    /// How it does now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Snapshot {
+    /// Goes to a state. Returns whether that is another one.
+    fn enter(&mut self, state: State) -> bool {
+        let changes = self.state != state;
+        if changes {
+            (self.state, self.since) = (state, Instant::now());
+        }
+        changes
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SourceStatus, State};
+
+    #[test]
+    fn an_error_stays_to_be_seen_when_all_is_well_again() {
+        let status = SourceStatus::new("test");
+        assert_eq!(status.snapshot().state, State::Starting);
+        status.failing(&std::io::Error::other("no way"));
+        status.failing_because("no way");
+        let failing = status.snapshot();
+        assert_eq!((failing.state, failing.errors, failing.last_success), (State::Failing, 2, None));
+        status.working();
+        let working = status.snapshot();
+        assert_eq!((working.state, working.last_error.as_deref()), (State::Working, Some("no way")));
+        assert!(working.last_success.is_some());
+    }
+}
