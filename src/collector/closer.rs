@@ -9,7 +9,7 @@ use crate::discovery::host::HostTargets;
 use crate::label::LabelSet;
 use crate::metrics::{Counter, Exposition};
 use crate::object::{Object, ObjectId};
-use crate::process::cgroup::{CgroupPath, CgroupResolver};
+use crate::process::cgroup::{CgroupResolver, Cgroups};
 use crate::process::image::AddressSpace;
 use crate::process::table::ImageInfo;
 use crate::profile::Window;
@@ -110,7 +110,7 @@ impl Closer {
         host: &mut HostTargets,
     ) {
         let resolved = resolve(&full.raw, &full.images, |raw, image, comm| {
-            host.target(comm, cgroup_of(raw, image, cgroups))
+            host.target(comm, cgroups_of(raw, image, cgroups))
         });
         for (reason, counter) in Unresolved::ALL.iter().zip(&self.metrics.unresolved) {
             counter.add(resolved.unresolved_stacks.get(reason).copied().unwrap_or_default());
@@ -168,12 +168,12 @@ impl Closer {
     }
 }
 
-/// The cgroup of a stack's process: as `/proc` told, or by the id that the sample holds where the process
+/// The cgroups of a stack's process: as `/proc` told, or by the id that the sample holds where the process
 /// was gone too soon.
-fn cgroup_of(
+fn cgroups_of(
     raw: &RawStack,
     image: Option<&ImageInfo>,
     cgroups: &mut CgroupResolver,
-) -> Option<Arc<CgroupPath>> {
-    image.and_then(|image| image.cgroup.clone()).or_else(|| cgroups.path(raw.cgroup))
+) -> Option<Arc<Cgroups>> {
+    image.and_then(|image| image.cgroups.clone()).or_else(|| cgroups.find(raw.cgroup))
 }

@@ -133,7 +133,7 @@ pub fn read_process(process: ProcessId, objects: &ObjectLibrary) -> Option<Inspe
     // The files were opened through the process's own directory: it must have been its own to the end.
     is_alive(process).then(|| Inspected {
         comm: inspection.comm,
-        cgroup: inspection.cgroup.map(Arc::new),
+        cgroups: inspection.cgroups.map(Arc::new),
         mappings: Arc::new(Mappings::new(mappings)),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::target::{Source, Target};
 use crate::label::LabelSet;
-use crate::process::cgroup::CgroupPath;
+use crate::process::cgroup::Cgroups;
 use crate::process::comm::Comm;
 use crate::text;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ pub const PROFILE_NAME: &str = "parca_agent_cpu";
 pub struct HostTargets {
     base: LabelSet,
     /// Those of the last windows; emptied when it grows past [`MAX_TARGETS`].
-    targets: HashMap<(Comm, Option<Arc<CgroupPath>>), Arc<Target>>,
+    targets: HashMap<(Comm, Option<Arc<Cgroups>>), Arc<Target>>,
 }
 
 /// Targets that are remembered. Forgetting one costs making it again.
@@ -32,7 +32,7 @@ impl HostTargets {
     }
 
     /// The target of a process.
-    pub fn target(&mut self, comm: Comm, cgroup: Option<Arc<CgroupPath>>) -> Arc<Target> {
+    pub fn target(&mut self, comm: Comm, cgroup: Option<Arc<Cgroups>>) -> Arc<Target> {
         if self.targets.len() >= MAX_TARGETS {
             self.targets.clear();
         }
@@ -43,7 +43,7 @@ impl HostTargets {
                 let mut labels = base.clone();
                 labels.set("comm", comm.to_string());
                 if let Some(cgroup) = cgroup {
-                    labels.set("cgroup", text::display(&cgroup.0).to_string());
+                    labels.set("cgroup", text::display(&cgroup.main().0).to_string());
                 }
                 Arc::new(Target { labels, source: Source::Host })
             })
@@ -63,7 +63,7 @@ mod tests {
     fn one_target_for_each_name_and_cgroup() {
         let external: LabelSet = [("region", "eu")].into_iter().collect();
         let mut targets = HostTargets::new("n1", &external);
-        let cgroup = Some(Arc::new(CgroupPath::root()));
+        let cgroup = Some(Arc::new(CgroupPath::root().into()));
         let shell = targets.target(Comm::new(b"sh"), cgroup.clone());
         assert_eq!(
             shell.labels.to_string(),

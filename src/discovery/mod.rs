@@ -3,5 +3,6 @@
 pub mod catalogue;
 pub mod container;
 pub mod host;
+pub mod membership;
 pub mod status;
 pub mod target;

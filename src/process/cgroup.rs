@@ -22,16 +22,52 @@ impl CgroupPath {
         Self(b"/".as_slice().into())
     }
 
-    /// The most telling path in the text of `/proc/PID/cgroup`; `None` if there is none.
+    /// Its components below the root. A path relative to another cgroup namespace begins with `..`.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.0.split(|byte| *byte == b'/').filter(|component| !component.is_empty())
+    }
+}
+
+/// The cgroups of a process: one of each hierarchy, equal paths once, the most telling first. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Cgroups(Box<[CgroupPath]>);
+
+/// Paths that are kept of one process. There is one hierarchy under v2; under v1 up to 14, whose paths are mostly
+/// the same.
+const MAX_PATHS_EACH: usize = 4;
+
+impl Cgroups {
+    /// Takes the text of `/proc/PID/cgroup`; `None` if there is no path in it.
     ///
-    /// A process is in one cgroup of each hierarchy. The unified hierarchy (v2) is the manager's own, then
-    /// comes systemd's named v1 hierarchy; where both say only `/`, the longest path of any controller
-    /// tells most.
+    /// The unified hierarchy (v2) is the manager's own, then comes systemd's named v1 hierarchy; where both say
+    /// only `/`, the longest path of any controller tells most.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        text.split(|byte| *byte == b'\n')
-            .filter_map(parse_line)
-            .max_by_key(|(hierarchy, path)| (path != b"/", *hierarchy, path.len()))
-            .map(|(_, path)| Self(path.into()))
+        let mut lines: Vec<_> = text.split(|byte| *byte == b'\n').filter_map(parse_line).collect();
+        lines.sort_by_key(|(hierarchy, path)| std::cmp::Reverse((*path != b"/", *hierarchy, path.len())));
+        let mut paths: Vec<&[u8]> = Vec::new();
+        for (_, path) in lines {
+            if !paths.contains(&path) && paths.len() < MAX_PATHS_EACH {
+                paths.push(path);
+            }
+        }
+        let paths: Box<[_]> = paths.into_iter().map(|path| CgroupPath(path.into())).collect();
+        (!paths.is_empty()).then_some(Self(paths))
+    }
+
+    /// The most telling path.
+    pub fn main(&self) -> &CgroupPath {
+        &self.0[0]
+    }
+
+    /// Every path, the most telling first.
+    pub fn paths(&self) -> &[CgroupPath] {
+        &self.0
+    }
+}
+
+impl From<CgroupPath> for Cgroups {
+    fn from(path: CgroupPath) -> Self {
+        Self(Box::new([path]))
     }
 }
 
@@ -41,7 +77,7 @@ pub struct CgroupResolver {
     /// Where the unified hierarchy is mounted; `None` where it is not.
     mount: Option<(PathBuf, OwnedFd)>,
     /// A cgroup that was removed keeps its last path for late samples.
-    paths: HashMap<CgroupId, Option<Arc<CgroupPath>>>,
+    paths: HashMap<CgroupId, Option<Arc<Cgroups>>>,
 }
 
 /// Cgroups that are remembered; a host that makes more starts anew.
@@ -61,12 +97,12 @@ impl CgroupResolver {
     }
 
     /// The path of a cgroup; `None` if it is gone, or there is no unified hierarchy.
-    pub fn path(&mut self, id: CgroupId) -> Option<Arc<CgroupPath>> {
+    pub fn find(&mut self, id: CgroupId) -> Option<Arc<Cgroups>> {
         if self.paths.len() >= MAX_PATHS {
             self.paths.clear();
         }
         let mount = self.mount.as_ref();
-        self.paths.entry(id).or_insert_with(|| find(mount?, id).map(Arc::new)).clone()
+        self.paths.entry(id).or_insert_with(|| find(mount?, id).map(|path| Arc::new(path.into()))).clone()
     }
 }
 
@@ -110,7 +146,7 @@ fn parse_line(line: &[u8]) -> Option<(Hierarchy, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CgroupId, CgroupPath, CgroupResolver};
+    use super::{CgroupId, CgroupPath, CgroupResolver, Cgroups, MAX_PATHS_EACH};
     use std::os::unix::fs::MetadataExt;
 
     #[test]
@@ -119,8 +155,8 @@ mod tests {
         let Some(mount) = resolver.mount.as_ref().map(|(path, _)| path.clone()) else { return };
         // The id of a cgroup is the inode number of its directory.
         let root = CgroupId(std::fs::metadata(mount).unwrap().ino());
-        assert_eq!(resolver.path(root).as_deref(), Some(&CgroupPath::root()));
-        assert_eq!(resolver.path(CgroupId(u64::MAX)), None);
+        assert_eq!(resolver.find(root).as_deref(), Some(&CgroupPath::root().into()));
+        assert_eq!(resolver.find(CgroupId(u64::MAX)), None);
     }
 
     #[test]
@@ -144,8 +180,18 @@ mod tests {
             ("nothing", "", None),
             ("garbage", "no fields\n::\n", None),
         ] {
-            let path = CgroupPath::parse(text.as_bytes());
-            assert_eq!(path.as_ref().map(|path| &*path.0), expected.map(str::as_bytes), "{name}");
+            let cgroups = Cgroups::parse(text.as_bytes());
+            let main = cgroups.as_ref().map(|cgroups| &*cgroups.main().0);
+            assert_eq!(main, expected.map(str::as_bytes), "{name}");
         }
+    }
+
+    #[test]
+    fn equal_paths_count_once_and_there_is_a_bound() {
+        let cgroups = Cgroups::parse(b"3:cpu:/docker/a\n2:memory:/docker/a\n1:name=systemd:/docker/a\n0::/\n");
+        let paths: Vec<_> = cgroups.unwrap().paths().iter().map(|path| path.0.clone()).collect();
+        assert_eq!(paths, [b"/docker/a".as_slice().into(), b"/".as_slice().into()]);
+        let many: String = (0..100).map(|index| format!("{index}:c{index}:/{index}\n")).collect();
+        assert_eq!(Cgroups::parse(many.as_bytes()).unwrap().paths().len(), MAX_PATHS_EACH);
     }
 }

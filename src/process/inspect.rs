@@ -1,7 +1,7 @@
 //! Reads what `/proc` tells of one process. It may wait for the process's memory lock, so it never runs
 //! where samples are read.
 
-use super::cgroup::CgroupPath;
+use super::cgroup::Cgroups;
 use super::comm::Comm;
 use super::id::ProcessId;
 use super::mapping::{MAX_MAPPINGS, MapsEntry, parse_maps};
@@ -22,8 +22,8 @@ const MAX_SMALL_BYTES: u64 = 64 << 10;
 pub struct Inspection {
     /// Its name.
     pub comm: Comm,
-    /// Its cgroup, if the kernel shows one.
-    pub cgroup: Option<CgroupPath>,
+    /// Its cgroups, if the kernel shows any.
+    pub cgroups: Option<Cgroups>,
     /// Its executable mappings, at most [`MAX_MAPPINGS`].
     pub mappings: Vec<MapsEntry>,
 }
@@ -34,7 +34,7 @@ pub fn inspect(process: ProcessId) -> Option<Inspection> {
     let comm = read(process, "comm", MAX_SMALL_BYTES)?;
     let inspection = Inspection {
         comm: Comm::new(comm.strip_suffix(b"\n").unwrap_or(&comm)),
-        cgroup: read(process, "cgroup", MAX_SMALL_BYTES).and_then(|text| CgroupPath::parse(&text)),
+        cgroups: read(process, "cgroup", MAX_SMALL_BYTES).and_then(|text| Cgroups::parse(&text)),
         mappings: read_mappings(process)?,
     };
     // The id may have gone to another process since the first look.
@@ -101,7 +101,7 @@ mod tests {
             Backing::Vdso | Backing::Anonymous => false,
         });
         assert!(found, "{executable:?} in {:?}", inspection.mappings);
-        assert!(inspection.cgroup.is_some());
+        assert!(inspection.cgroups.is_some());
     }
 
     #[test]

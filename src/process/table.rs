@@ -3,7 +3,7 @@
 //! The table takes events and samples in and says which processes should be inspected; it does no I/O
 //! and has no clock.
 
-use super::cgroup::CgroupPath;
+use super::cgroup::Cgroups;
 use super::comm::Comm;
 use super::event::{ProcessChange, ProcessEvent};
 use super::id::{BootTime, ProcessId};
@@ -32,8 +32,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(120);
 pub struct Process {
     /// Oldest first, never empty.
     images: Vec<Image>,
-    /// Its cgroup, once it or its parent was inspected.
-    cgroup: Option<Arc<CgroupPath>>,
+    /// Its cgroups, once it or its parent was inspected.
+    cgroups: Option<Arc<Cgroups>>,
     exited: Option<BootTime>,
     last_seen: BootTime,
     /// How often it was read again since that last brought new mappings.
@@ -54,8 +54,8 @@ pub struct Observed {
 pub struct ImageInfo {
     /// Name of the process.
     pub comm: Comm,
-    /// Its cgroup, if known.
-    pub cgroup: Option<Arc<CgroupPath>>,
+    /// Its cgroups, if known.
+    pub cgroups: Option<Arc<Cgroups>>,
     /// Its mappings, or why there are none.
     pub address_space: AddressSpace,
 }
@@ -65,8 +65,8 @@ pub struct ImageInfo {
 pub struct Inspected {
     /// Name of the process.
     pub comm: Comm,
-    /// Its cgroup.
-    pub cgroup: Option<Arc<CgroupPath>>,
+    /// Its cgroups.
+    pub cgroups: Option<Arc<Cgroups>>,
     /// Its mappings.
     pub mappings: Arc<Mappings>,
 }
@@ -120,10 +120,10 @@ impl ProcessTable {
         }
     }
 
-    /// A forked process starts as a copy of its parent: the same mappings and the same cgroup.
+    /// A forked process starts as a copy of its parent: the same mappings and the same cgroups.
     fn fork(&mut self, event: &ProcessEvent, parent: ProcessId) {
         let Some(parent) = self.processes.get(&parent) else { return };
-        let cgroup = parent.cgroup.clone();
+        let cgroups = parent.cgroups.clone();
         let inherited = parent.images.last().map(|image| image.address_space.clone());
         let address_space = match inherited {
             Some(known @ AddressSpace::Known { .. }) => known,
@@ -131,7 +131,7 @@ impl ProcessTable {
         };
         let Some(id) = self.new_image_id() else { return };
         let image = Image { id, since: event.time, comm: event.comm, address_space };
-        self.insert(event.process, image, cgroup, event.time);
+        self.insert(event.process, image, cgroups, event.time);
     }
 
     fn exec(&mut self, event: &ProcessEvent) {
@@ -208,7 +208,7 @@ impl ProcessTable {
                     process.futile_rereads = 0;
                 }
                 image.address_space = AddressSpace::Known { mappings: inspected.mappings, read_at };
-                process.cgroup = inspected.cgroup.or_else(|| process.cgroup.take());
+                process.cgroups = inspected.cgroups.or_else(|| process.cgroups.take());
             }
             None if matches!(image.address_space, AddressSpace::Requested) => {
                 image.address_space = AddressSpace::Gone;
@@ -246,7 +246,7 @@ impl ProcessTable {
         let image = process.images.iter().find(|candidate| candidate.id == image)?;
         Some(ImageInfo {
             comm: image.comm,
-            cgroup: process.cgroup.clone(),
+            cgroups: process.cgroups.clone(),
             address_space: image.address_space.clone(),
         })
     }
@@ -266,13 +266,13 @@ impl ProcessTable {
         Some(ImageId(self.next_image))
     }
 
-    fn insert(&mut self, id: ProcessId, image: Image, cgroup: Option<Arc<CgroupPath>>, now: BootTime) {
+    fn insert(&mut self, id: ProcessId, image: Image, cgroups: Option<Arc<Cgroups>>, now: BootTime) {
         if self.processes.len() >= MAX_PROCESSES {
             self.untracked += 1;
             return;
         }
         let process =
-            Process { images: vec![image], cgroup, exited: None, last_seen: now, futile_rereads: 0 };
+            Process { images: vec![image], cgroups, exited: None, last_seen: now, futile_rereads: 0 };
         self.processes.insert(id, process);
     }
 }
@@ -308,7 +308,7 @@ mod tests {
 
     fn inspected(comm: &str) -> Option<Inspected> {
         let mappings = Arc::new(Mappings::default());
-        Some(Inspected { comm: Comm::new(comm.as_bytes()), cgroup: None, mappings })
+        Some(Inspected { comm: Comm::new(comm.as_bytes()), cgroups: None, mappings })
     }
 
     fn comm_at(table: &mut ProcessTable, id: ProcessId, time: u64) -> String {

@@ -10,7 +10,8 @@ use parca_agent::http::route::{QueryParameters, Route};
 use parca_agent::http::selector::Selector;
 use parca_agent::label::LabelSet;
 use parca_agent::object::ObjectId;
-use parca_agent::process::cgroup::CgroupPath;
+use parca_agent::discovery::membership::Membership;
+use parca_agent::process::cgroup::Cgroups;
 use parca_agent::process::comm::Comm;
 use parca_agent::process::mapping::{Backing, parse_maps};
 use parca_agent::process::stat;
@@ -64,10 +65,11 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-/// `/proc/PID/cgroup`.
+/// `/proc/PID/cgroup`, and the containers that it names.
 pub fn cgroup(bytes: &[u8]) {
-    if let Some(CgroupPath(path)) = CgroupPath::parse(bytes) {
-        assert!(!path.is_empty() && !path.contains(&b'\n'));
+    if let Some(cgroups) = Cgroups::parse(bytes) {
+        assert!(cgroups.paths().iter().all(|path| !path.0.is_empty() && !path.0.contains(&b'\n')));
+        Membership::of(&cgroups);
     }
 }
 
