@@ -3,8 +3,8 @@
 use crate::label::LabelSet;
 
 /// Most bytes of names and values that the rules write to one label set: a rule that doubles a value, given
-/// forty times, must not take all memory. What would be more is not written.
-pub const MAX_WRITTEN: usize = 1 << 20;
+/// forty times, must not take all memory. What would be more is not written. All annotations of a pod fit.
+pub const MAX_WRITTEN: usize = 256 << 10;
 
 /// A label set, and how much may still be written to it.
 pub(super) struct Draft<'a> {
