@@ -9,6 +9,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("argh", &["src/cli.rs", "src/cli"]),
     ("aya", &["src/sample"]),
     ("gimli", &["src/unwind"]),
+    ("md5", &["src/relabel"]),
     ("object", &["src/worker"]),
     ("prost", &["src/pprof"]),
     ("seccompiler", &["src/worker"]),
