@@ -5,4 +5,5 @@ pub mod container;
 pub mod host;
 pub mod membership;
 pub mod status;
+pub mod systemd;
 pub mod target;
