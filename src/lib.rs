@@ -49,7 +49,8 @@
 //! | sample under the wrong process | `process/table.rs` |
 //! | a process is met too late, or wakes the agent too often | `ebpf/src/modern/wakeup.rs`, `collector/mod.rs` |
 //! | a sample is missing | `collector/account.rs`, the metrics `parca_agent_samples_*` |
-//! | wrong target or label | `discovery/host.rs` |
+//! | wrong target or label | the page `/targets`; `discovery/membership.rs`, `discovery/claim.rs` |
+//! | a target is not profiled, or not any more | the page `/targets`; `discovery/policy.rs`, `collector/reselect.rs` |
 //! | a rule keeps or drops the wrong target | `relabel/operation.rs` |
 //! | too much memory | `ebpf/common/src/limits.rs`, and the constants at the head of each table |
 //!
