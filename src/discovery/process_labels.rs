@@ -2,6 +2,7 @@
 
 use super::Facts;
 use crate::label::LabelSet;
+use crate::object::ObjectInfo;
 use crate::process::details::DetailsWanted;
 use crate::relabel::Rules;
 use crate::text;
@@ -80,7 +81,20 @@ pub(super) fn put_process(labels: &mut LabelSet, facts: &Facts) {
         }
     }
     if let Some(info) = facts.executable.as_ref().and_then(|object| object.identified()) {
-        labels.set("__meta_process_executable_build_id", info.build_id.to_string());
+        put_executable(labels, info);
+    }
+}
+
+fn put_executable(labels: &mut LabelSet, info: &ObjectInfo) {
+    let mut put = |name: &str, value: String| labels.set(format!("__meta_process_executable_{name}"), value);
+    put("build_id", info.build_id.to_string());
+    put("static", info.making.is_static.to_string());
+    put("stripped", info.making.is_stripped.to_string());
+    if let Some(id) = &info.making.file_id {
+        put("file_id", id.to_string());
+    }
+    if let Some(compiler) = &info.making.compiler {
+        put("compiler", compiler.to_string());
     }
 }
 
