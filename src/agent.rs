@@ -256,6 +256,8 @@ impl Reloadable {
         // What needs a restart stays as it was, and is told again at the next reload.
         config.log = new.log;
         config.labels.external = new.labels.external;
+        config.discovery.sampling_ratio = new.discovery.sampling_ratio;
+        config.discovery.relabel = new.discovery.relabel;
         config.profiling.thread_labels = new.profiling.thread_labels;
         if let Some(discovery) = self.discovery.get() {
             discovery.set_terms(sources::terms(&config));
