@@ -110,7 +110,8 @@ async fn serve(
     let cache = tables.is_some().then(|| table_cache(&config)).flatten();
     let objects = Arc::new(ObjectLibrary::new(worker, tables, cache));
     let collector_options = CollectorOptions { duration: config.profiling.duration.get(), sampler: options };
-    let discovery = sources::start(&config);
+    let sources = sources::start(&config, executor, &registry);
+    let discovery = sources.discovery.clone();
     // Nobody else sets it.
     let _ = reloadable.discovery.set(discovery.clone());
     let _ = shown.discovery.set(discovery.clone());
@@ -121,7 +122,6 @@ async fn serve(
     // Nobody else sets it.
     let _ = shown.unwind.set(Box::new(move || unwinding.objects()));
     registry.register(move |exposition| objects.collect(exposition));
-    registry.register(move |exposition| discovery.collect(exposition));
     let (stop, stopped) = bounded::<()>(1);
     let collecting = executor.spawn(collector.run(async move {
         // Closed, or a message: both say stop.
@@ -153,6 +153,7 @@ async fn serve(
         Exit::Failure
     };
     let exit = future::or(finished, future::or(late, impatient)).await;
+    drop(sources);
     drop(server);
     log::info!("stopped");
     Ok(exit)
