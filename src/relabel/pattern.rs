@@ -2,7 +2,7 @@
 //!
 //! Prometheus uses RE2, the agent a small engine that matches in time linear in the text as well. What the
 //! engine does not know, it refuses, such as `\pL`; what it would take for something else is refused here.
-//! One difference stays: here `\s` matches a vertical tab.
+//! Two differences stay: here `\s` matches a vertical tab, and `(?i)` takes no K for the kelvin sign.
 
 use regex_lite::{Captures, Regex, RegexBuilder};
 
