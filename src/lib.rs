@@ -21,7 +21,7 @@
 //! | modules | what they hold |
 //! |---|---|
 //! | [`address`], [`label`], [`text`], [`choice`], [`exit`] | vocabulary |
-//! | [`log`], [`metrics`], [`net`], [`own_usage`], [`sys`] | log, counters, connections, the agent's own usage, all unsafe code |
+//! | [`backoff`], [`log`], [`metrics`], [`net`], [`own_usage`], [`sys`] | pauses between tries, log, counters, connections, the agent's own usage, all unsafe code |
 //! | [`object`], [`process`], [`symbolize`], [`unwind`], [`worker`] | files and what they are; who runs what; names; unwind rows; the sandboxed parser |
 //! | [`sample`] | BPF programs loaded, timers attached, records decoded |
 //! | [`discovery`] | from a process to the target it is profiled under |
@@ -65,6 +65,7 @@ pub mod exit;
 pub mod label;
 pub mod text;
 
+pub mod backoff;
 pub mod log;
 pub mod metrics;
 pub mod net;

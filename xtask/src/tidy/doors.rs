@@ -8,10 +8,15 @@ use super::source::Source;
 const DOORS: &[(&str, &[&str])] = &[
     ("argh", &["src/cli.rs", "src/cli"]),
     ("aya", &["src/sample"]),
+    ("futures_rustls", &["src/net"]),
     ("gimli", &["src/unwind"]),
+    ("k8s_openapi", &["src/discovery/kubernetes"]),
+    ("kube", &["src/discovery/kubernetes"]),
     ("object", &["src/worker"]),
     ("prost", &["src/pprof"]),
+    ("rustls_native_certs", &["src/net"]),
     ("seccompiler", &["src/worker"]),
+    ("secrecy", &["src/discovery/kubernetes"]),
     ("tiny_http", &["src/http"]),
     ("toml", &["src/config"]),
 ];
