@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod container;
 pub mod host;
+pub mod kubernetes;
 pub mod membership;
 pub mod status;
 pub mod target;
