@@ -9,7 +9,7 @@ use crate::net::lines::Lines;
 use crate::net::stream::dial_tcp;
 use crate::net::{Limits, NetError};
 use http::header::{ACCEPT, AUTHORIZATION, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use kube::core::params::{GetParams, ListParams, WatchParams};
 use kube::core::{Request as Resource, Status};
 use serde::de::DeserializeOwned;
@@ -102,8 +102,19 @@ impl Api {
         parameters.label_selector = self.label_selector();
         let request = build(access, self.resource("pods").watch(&parameters, version))?;
         let limits = Limits { deadline: self.answer, bytes: MAX_LINE };
-        let ask = async |connection: &mut Connection, request| connection.stream(request, limits).await;
-        let (head, mut lines) = self.ask(request, ask).await?.into_parts();
+        let request = self.sign(request)?;
+        let (head, mut lines) = loop {
+            let (mut connection, is_new) = self.connection().await?;
+            match connection.stream(request.clone(), limits).await {
+                // It was closed while nobody looked.
+                Err(NetError::Http { .. }) if !is_new => (),
+                result => {
+                    let answer = result?;
+                    self.connection = Some(connection);
+                    break answer.into_parts();
+                }
+            }
+        };
         if head.status == StatusCode::OK {
             return Ok(lines);
         }
@@ -134,38 +145,30 @@ impl Api {
         request: Request<Vec<u8>>,
     ) -> Result<T, ApiError> {
         let limits = Limits { deadline: self.answer, bytes: MAX_LIST };
-        let ask = async |connection: &mut Connection, request| connection.exchange(request, limits).await;
-        let (head, body) = self.ask(request, ask).await?.into_parts();
+        let request = self.sign(request)?;
+        let (head, body) = loop {
+            let (mut connection, is_new) = self.connection().await?;
+            match connection.exchange(request.clone(), limits).await {
+                // It was closed while nobody looked.
+                Err(NetError::Http { .. }) if !is_new => (),
+                result => {
+                    let answer = result?;
+                    self.connection = Some(connection);
+                    break answer.into_parts();
+                }
+            }
+        };
         if head.status != StatusCode::OK {
             return Err(refusal(access, head.status, &head.headers, &body));
         }
         serde_json::from_slice(&body).map_err(|source| ApiError::Decode { access, source })
     }
 
-    /// Makes a request over the connection that there is, or a new one.
-    async fn ask<T>(
-        &mut self,
-        mut request: Request<Vec<u8>>,
-        ask: impl AsyncFn(&mut Connection, Request<Vec<u8>>) -> Result<Response<T>, NetError>,
-    ) -> Result<Response<T>, ApiError> {
-        self.sign(&mut request)?;
-        if let Some(mut connection) = self.connection.take().filter(Connection::is_open) {
-            match ask(&mut connection, request.clone()).await {
-                // It was closed while nobody looked.
-                Err(NetError::Http { .. }) => (),
-                result => {
-                    self.connection = result.is_ok().then_some(connection);
-                    return Ok(result?);
-                }
-            }
+    /// The connection that there is, or a new one; whether it is new. Whoever takes it puts it back.
+    async fn connection(&mut self) -> Result<(Connection, bool), ApiError> {
+        if let Some(connection) = self.connection.take().filter(Connection::is_open) {
+            return Ok((connection, false));
         }
-        let mut connection = self.connect().await?;
-        let answer = ask(&mut connection, request).await?;
-        self.connection = Some(connection);
-        Ok(answer)
-    }
-
-    async fn connect(&self) -> Result<Connection, ApiError> {
         let cluster = &*self.cluster;
         let tls =
             cluster.encryption.as_ref().map(|with| Ok::<_, ApiError>((with.prepare()?, &with.server_name)));
@@ -174,10 +177,10 @@ impl Api {
         if let Some((tls, server_name)) = tls {
             dialed = tls.wrap(dialed, server_name, self.answer).await?;
         }
-        Ok(Connection::begin(dialed, &self.executor).await?)
+        Ok((Connection::begin(dialed, &self.executor).await?, true))
     }
 
-    fn sign(&mut self, request: &mut Request<Vec<u8>>) -> Result<(), ApiError> {
+    fn sign(&mut self, mut request: Request<Vec<u8>>) -> Result<Request<Vec<u8>>, ApiError> {
         self.shown = self.cluster.credential.authorization()?;
         let headers = request.headers_mut();
         if let Ok(host) = HeaderValue::from_str(&self.cluster.authority()) {
@@ -187,7 +190,7 @@ impl Api {
         headers
             .insert(USER_AGENT, HeaderValue::from_static(concat!("parca-agent/", env!("CARGO_PKG_VERSION"))));
         headers.extend(self.shown.clone().map(|value| (AUTHORIZATION, value)));
-        Ok(())
+        Ok(request)
     }
 
     fn resource(&self, plural: &str) -> Resource {
