@@ -1,5 +1,5 @@
 //! The source of pods against an API server that behaves, and misbehaves, on the wire as a real one.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agent;
 mod credentials;

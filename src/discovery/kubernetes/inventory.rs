@@ -49,7 +49,7 @@ impl Inventory {
     pub(super) fn put(
         &mut self,
         metadata: &Metadata,
-        containers: Vec<PodContainer>,
+        containers: impl IntoIterator<Item = PodContainer>,
         catalogue: &Catalogue,
         now: Instant,
     ) {
@@ -119,7 +119,7 @@ mod tests {
                 is_over: id.starts_with('!'),
                 discovered: Discovered::default(),
             });
-            self.inventory.put(&metadata, containers.collect(), &self.catalogue, self.now);
+            self.inventory.put(&metadata, containers, &self.catalogue, self.now);
         }
 
         /// Which of these are known, first now and then after a minute.

@@ -66,7 +66,13 @@ pub fn of_node(name: &str, node: Option<&Node>, wants: &dyn Fn(&str) -> bool) ->
 }
 
 /// The containers of a pod that have an id. `of_node` is what the function of that name gave.
-pub fn of_containers(pod: &Pod, of_node: &LabelSet, wants: &dyn Fn(&str) -> bool) -> Vec<PodContainer> {
+///
+/// One at a time: each has all labels of the pod, which may be many and have many containers.
+pub fn of_containers<'a>(
+    pod: &'a Pod,
+    of_node: &LabelSet,
+    wants: &'a dyn Fn(&str) -> bool,
+) -> impl Iterator<Item = PodContainer> + use<'a> {
     let Pod { metadata, spec, status } = pod;
     let mut meta = Meta { labels: of_node.clone(), wants };
     meta.set("namespace", &metadata.namespace);
@@ -90,8 +96,9 @@ pub fn of_containers(pod: &Pod, of_node: &LabelSet, wants: &dyn Fn(&str) -> bool
         (Kind::Init, &status.init_container_statuses),
         (Kind::Ephemeral, &status.ephemeral_container_statuses),
     ];
-    let containers = lists.iter().flat_map(|(kind, list)| list.iter().map(|container| (*kind, container)));
-    containers.filter_map(|(kind, container)| of_container(pod, meta.clone(), kind, container)).collect()
+    let containers =
+        lists.into_iter().flat_map(|(kind, list)| list.iter().map(move |container| (kind, container)));
+    containers.filter_map(move |(kind, container)| of_container(pod, meta.clone(), kind, container))
 }
 
 fn of_container(

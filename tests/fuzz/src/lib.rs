@@ -8,8 +8,10 @@ use parca_agent::cli::{self, Invocation};
 use parca_agent::http::head::{self, Head};
 use parca_agent::http::route::{QueryParameters, Route};
 use parca_agent::http::selector::Selector;
-use parca_agent::label::LabelSet;
+use parca_agent::label::{LabelSet, is_label_name};
 use parca_agent::object::ObjectId;
+use parca_agent::discovery::kubernetes::event::{self, Event};
+use parca_agent::discovery::kubernetes::labels;
 use parca_agent::discovery::membership::Membership;
 use parca_agent::process::cgroup::Cgroups;
 use parca_agent::process::comm::Comm;
@@ -36,7 +38,7 @@ const HASHED: u64 = 1 << 20;
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry.
-pub const ENTRIES: [Entry; 16] = [
+pub const ENTRIES: [Entry; 17] = [
     ("arguments", arguments),
     ("cgroup", cgroup),
     ("config", config),
@@ -45,6 +47,7 @@ pub const ENTRIES: [Entry; 16] = [
     ("head", request_head),
     ("kallsyms", kallsyms),
     ("maps", maps),
+    ("pod", pod),
     ("process_event", process_event),
     ("reply", reply),
     ("request", request),
@@ -144,6 +147,17 @@ pub fn maps(bytes: &[u8]) {
         if let Backing::File { file, .. } = entry.backing {
             assert!(file.path.starts_with(b"/") && !file.path.contains(&b'\n'));
         }
+    }
+}
+
+/// A line of a watch of pods, and the labels of the containers that it tells of.
+pub fn pod(bytes: &[u8]) {
+    let Ok(Event::Pod(pod) | Event::Deleted(pod)) = event::decode(bytes) else { return };
+    for container in labels::of_containers(&pod, &labels::of_node("n1", None, &|_| true), &|_| true) {
+        assert!(!container.id.is_empty() && !container.id.contains('/'));
+        let discovered = container.discovered;
+        assert!(discovered.meta.iter().all(|(name, _)| is_label_name(name)));
+        assert!(discovered.bytes() <= 1000 + 32 * bytes.len(), "labels in proportion to what was read");
     }
 }
 

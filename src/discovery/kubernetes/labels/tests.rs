@@ -1,7 +1,11 @@
-use super::{bare_id, of_containers, of_node};
+use super::{PodContainer, bare_id, of_node};
 use crate::discovery::kubernetes::pod::{Node, Pod};
 use crate::label::LabelSet;
 use serde_json::json;
+
+fn of_containers(pod: &Pod, of_node: &LabelSet, wants: &dyn Fn(&str) -> bool) -> Vec<PodContainer> {
+    super::of_containers(pod, of_node, wants).collect()
+}
 
 const ALL: &dyn Fn(&str) -> bool = &|_| true;
 
