@@ -91,6 +91,18 @@ fn seeds_are_what_they_are_named() {
     assert!(Selector::parse(&text("selector", "matchers")).is_ok());
     assert!(Head::parse(&seed("head", "query")).is_ok());
     assert!(!KernelSymbols::read(&seed("kallsyms", "few")[..]).unwrap().is_empty());
+    for name in ["every_action", "doubling"] {
+        let invocation = Invocation {
+            arguments: vec!["--config-path=f".into()],
+            host_name: "host".to_owned(),
+            ..Invocation::default()
+        };
+        let loaded = cli::load(&invocation, |_| Ok(text("relabel", name)));
+        assert!(
+            matches!(loaded, Ok(cli::Command::Run { config, .. }) if !config.discovery.relabel.is_empty()),
+            "{name}"
+        );
+    }
     for name in ["everything", "alias"] {
         let arguments = vec!["config".into(), "check".into(), name.into()];
         let invocation = Invocation { arguments, host_name: "host".to_owned(), ..Invocation::default() };

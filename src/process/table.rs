@@ -5,6 +5,7 @@
 
 use super::cgroup::Cgroups;
 use super::comm::Comm;
+use super::details::Details;
 use super::event::{ProcessChange, ProcessEvent};
 use super::id::{BootTime, ProcessId};
 use super::image::{AddressSpace, Image, ImageId};
@@ -56,6 +57,8 @@ pub struct ImageInfo {
     pub comm: Comm,
     /// Its cgroups, if known.
     pub cgroups: Option<Arc<Cgroups>>,
+    /// What rules wanted read of it.
+    pub details: Option<Arc<Details>>,
     /// Its mappings, or why there are none.
     pub address_space: AddressSpace,
 }
@@ -67,8 +70,10 @@ pub struct Inspected {
     pub comm: Comm,
     /// Its cgroups.
     pub cgroups: Option<Arc<Cgroups>>,
-    /// Its mappings.
-    pub mappings: Arc<Mappings>,
+    /// What rules wanted read of it.
+    pub details: Option<Arc<Details>>,
+    /// Its mappings; `None` if they were not read because nobody wants its samples.
+    pub mappings: Option<Arc<Mappings>>,
 }
 
 /// All processes that matter now.
@@ -121,24 +126,32 @@ impl ProcessTable {
     }
 
     /// A forked process starts as a copy of its parent: the same mappings and the same cgroups.
-    fn fork(&mut self, event: &ProcessEvent, parent: ProcessId) {
-        let Some(parent) = self.processes.get(&parent) else { return };
+    fn fork(&mut self, event: &ProcessEvent, parent_id: ProcessId) {
+        let Some(parent) = self.processes.get(&parent_id) else { return };
         let cgroups = parent.cgroups.clone();
         let inherited = parent.images.last().map(|image| image.address_space.clone());
+        let details = parent.images.last().and_then(|image| image.details.as_deref());
+        let details =
+            details.map(|details| Arc::new(Details { parent: Some(parent_id.tgid), ..details.clone() }));
         let address_space = match inherited {
             Some(known @ AddressSpace::Known { .. }) => known,
             _ => AddressSpace::Unread,
         };
         let Some(id) = self.new_image_id() else { return };
-        let image = Image { id, since: event.time, comm: event.comm, address_space };
+        let image = Image { id, since: event.time, comm: event.comm, details, address_space };
         self.insert(event.process, image, cgroups, event.time);
     }
 
     fn exec(&mut self, event: &ProcessEvent) {
         let Some(id) = self.new_image_id() else { return };
         // The process may have been read between its exec and now: then that was the new program.
-        let mut image =
-            Image { id, since: event.time, comm: event.comm, address_space: AddressSpace::Unread };
+        let mut image = Image {
+            id,
+            since: event.time,
+            comm: event.comm,
+            details: None,
+            address_space: AddressSpace::Unread,
+        };
         let Some(process) = self.processes.get_mut(&event.process) else {
             return self.insert(event.process, image, None, event.time);
         };
@@ -148,6 +161,7 @@ impl ProcessTable {
             && read_at >= event.time
         {
             image.address_space = std::mem::replace(&mut last.address_space, AddressSpace::Gone);
+            image.details = last.details.take();
         }
         if process.images.len() >= MAX_IMAGES {
             process.images.remove(0);
@@ -163,6 +177,7 @@ impl ProcessTable {
                 id: self.new_image_id()?,
                 since: BootTime::default(),
                 comm: leader_comm.unwrap_or_default(),
+                details: None,
                 address_space: AddressSpace::Unread,
             };
             self.insert(id, image, None, time);
@@ -202,12 +217,17 @@ impl ProcessTable {
         match inspected {
             Some(inspected) => {
                 image.comm = inspected.comm;
-                if let AddressSpace::Known { mappings, .. } = &image.address_space
-                    && *mappings != inspected.mappings
+                image.details = inspected.details;
+                if let (AddressSpace::Known { mappings, .. }, Some(new)) =
+                    (&image.address_space, &inspected.mappings)
+                    && mappings != new
                 {
                     process.futile_rereads = 0;
                 }
-                image.address_space = AddressSpace::Known { mappings: inspected.mappings, read_at };
+                image.address_space = match inspected.mappings {
+                    Some(mappings) => AddressSpace::Known { mappings, read_at },
+                    None => AddressSpace::Unwanted { read_at },
+                };
                 process.cgroups = inspected.cgroups.or_else(|| process.cgroups.take());
             }
             None if matches!(image.address_space, AddressSpace::Requested) => {
@@ -240,6 +260,15 @@ impl ProcessTable {
         }
     }
 
+    /// Takes in that whose samples are wanted is decided anew.
+    pub fn forget_unwanted(&mut self) {
+        for image in self.processes.values_mut().filter_map(|process| process.images.last_mut()) {
+            if matches!(image.address_space, AddressSpace::Unwanted { .. }) {
+                image.address_space = AddressSpace::Unread;
+            }
+        }
+    }
+
     /// What is known of an image; `None` if it was forgotten.
     pub fn image(&self, id: ProcessId, image: ImageId) -> Option<ImageInfo> {
         let process = self.processes.get(&id)?;
@@ -247,6 +276,7 @@ impl ProcessTable {
         Some(ImageInfo {
             comm: image.comm,
             cgroups: process.cgroups.clone(),
+            details: image.details.clone(),
             address_space: image.address_space.clone(),
         })
     }
@@ -308,7 +338,12 @@ mod tests {
 
     fn inspected(comm: &str) -> Option<Inspected> {
         let mappings = Arc::new(Mappings::default());
-        Some(Inspected { comm: Comm::new(comm.as_bytes()), cgroups: None, mappings })
+        Some(Inspected {
+            comm: Comm::new(comm.as_bytes()),
+            cgroups: None,
+            details: None,
+            mappings: Some(mappings),
+        })
     }
 
     fn comm_at(table: &mut ProcessTable, id: ProcessId, time: u64) -> String {

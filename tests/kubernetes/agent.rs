@@ -23,7 +23,6 @@ pub(crate) const QUICK: Pace = Pace {
     watch: Duration::from_secs(290),
     grace: Duration::from_secs(30),
     shortest_watch: Duration::ZERO,
-    purge: Duration::from_millis(10),
 };
 
 pub(crate) fn options(pace: Pace) -> Options {

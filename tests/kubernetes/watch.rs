@@ -5,7 +5,7 @@ use crate::server::{Answer, Kind, Piece, Request, Server};
 use parca_agent::discovery::kubernetes::{Options, Pace};
 use parca_agent::discovery::status::State;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A server that lists one pod, gives these watches in turn, and quiet ones after them.
 fn with_watches(watches: impl IntoIterator<Item = Answer>) -> Server {
@@ -185,16 +185,4 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
     });
     agent.wait_for("aa");
     agent.wait("it works", |agent| agent.is(State::Working));
-}
-
-#[test]
-fn who_is_gone_is_forgotten_by_the_source_itself() {
-    let (feed, answer) = Answer::live();
-    let server = with_watches([answer]);
-    let agent = Agent::start(&server);
-    agent.wait_for("aa");
-    // As if a minute had passed since.
-    agent.catalogue.remove("aa", Instant::now().checked_sub(Duration::from_secs(61)).unwrap());
-    agent.wait("it is forgotten", |agent| !agent.knows("aa"));
-    drop(feed);
 }

@@ -20,8 +20,6 @@ pub struct Pace {
     pub grace: Duration,
     /// A watch that ends sooner is an error, or a server that ends each at once would be asked without pause.
     pub shortest_watch: Duration,
-    /// How often containers that are gone are forgotten.
-    pub purge: Duration,
 }
 
 impl Default for Pace {
@@ -34,7 +32,6 @@ impl Default for Pace {
             watch: Duration::from_secs(290),
             grace: Duration::from_secs(30),
             shortest_watch: Duration::from_secs(1),
-            purge: Duration::from_secs(30),
         }
     }
 }

@@ -40,12 +40,6 @@ pub async fn run(
         );
     }
     let api = Api::new(Arc::new(cluster), executor, &options.pace, &options.node, &options.label_selector);
-    let purge = async {
-        loop {
-            Timer::after(options.pace.purge).await;
-            catalogue.purge(Instant::now());
-        }
-    };
     let backoff = Backoff::new(options.pace.shortest_pause, options.pace.longest_pause);
     let source = Source {
         api,
@@ -60,7 +54,7 @@ pub async fn run(
         backoff,
         watching_since: None,
     };
-    source.run().or(purge).await;
+    source.run().await;
 }
 
 struct Source<'a> {

@@ -12,6 +12,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("gimli", &["src/unwind"]),
     ("k8s_openapi", &["src/discovery/kubernetes"]),
     ("kube", &["src/discovery/kubernetes"]),
+    ("md5", &["src/relabel"]),
     ("object", &["src/worker"]),
     ("prost", &["src/pprof"]),
     ("rustls_native_certs", &["src/net"]),
@@ -19,6 +20,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("secrecy", &["src/discovery/kubernetes"]),
     ("tiny_http", &["src/http"]),
     ("toml", &["src/config"]),
+    ("zbus", &["src/discovery/systemd"]),
 ];
 
 /// Objects to uses of a crate outside its door.
