@@ -22,7 +22,7 @@
 //! |---|---|
 //! | [`address`], [`label`], [`text`], [`choice`], [`exit`] | vocabulary |
 //! | [`relabel`] | rules that keep, drop and rename what was discovered |
-//! | [`log`], [`metrics`], [`net`], [`own_usage`], [`sys`] | log, counters, connections, the agent's own usage, all unsafe code |
+//! | [`backoff`], [`log`], [`metrics`], [`net`], [`own_usage`], [`sys`] | pauses between tries, log, counters, connections, the agent's own usage, all unsafe code |
 //! | [`object`], [`process`], [`symbolize`], [`unwind`], [`worker`] | files and what they are; who runs what; names; unwind rows; the sandboxed parser |
 //! | [`sample`] | BPF programs loaded, timers attached, records decoded |
 //! | [`discovery`] | from a process to the target it is profiled under |
@@ -69,6 +69,7 @@ pub mod label;
 pub mod relabel;
 pub mod text;
 
+pub mod backoff;
 pub mod log;
 pub mod metrics;
 pub mod net;

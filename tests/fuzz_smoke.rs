@@ -8,6 +8,7 @@ mod entries;
 
 use entries::ENTRIES;
 use parca_agent::cli::{self, Invocation};
+use parca_agent::discovery::kubernetes::event::{self, Event};
 use parca_agent::http::head::Head;
 use parca_agent::http::selector::Selector;
 use parca_agent::process::cgroup::Cgroups;
@@ -66,6 +67,8 @@ fn seeds_are_what_they_are_named() {
     assert_eq!(parse_maps(&seed("maps", "process")).count(), 3);
     assert_eq!(stat::start_ticks(&seed("stat", "plain")), Some(12345));
     assert_eq!(RawSample::decode(&seed("sample", "two_stacks"), &|_| None).unwrap().kernel_stack.len(), 2);
+    let Event::Pod(pod) = event::decode(&seed("pod", "added")).unwrap() else { panic!("a pod") };
+    assert_eq!(pod.status.container_statuses.len(), 1);
     assert!(decode_process_event(&seed("process_event", "kind_1")).is_some());
     assert!(btf::task_offsets(&seed("types", "task_struct")).is_ok());
     assert!(Request::decode(&seed("request", "identify")).is_ok());

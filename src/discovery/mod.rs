@@ -13,6 +13,7 @@ pub mod cardinality;
 pub mod catalogue;
 pub mod claim;
 pub mod container;
+pub mod kubernetes;
 pub mod membership;
 pub mod policy;
 mod process_labels;

@@ -5,6 +5,8 @@
 
 use parca_agent::address::KernelAddress;
 use parca_agent::cli::{self, Invocation};
+use parca_agent::discovery::kubernetes::event::{self, Event};
+use parca_agent::discovery::kubernetes::labels;
 use parca_agent::discovery::membership::Membership;
 use parca_agent::http::head::{self, Head};
 use parca_agent::http::route::{QueryParameters, Route};
@@ -37,7 +39,7 @@ const HASHED: u64 = 1 << 20;
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry.
-pub const ENTRIES: [Entry; 17] = [
+pub const ENTRIES: [Entry; 18] = [
     ("arguments", arguments),
     ("cgroup", cgroup),
     ("config", config),
@@ -46,6 +48,7 @@ pub const ENTRIES: [Entry; 17] = [
     ("head", request_head),
     ("kallsyms", kallsyms),
     ("maps", maps),
+    ("pod", pod),
     ("process_event", process_event),
     ("relabel", relabel),
     ("reply", reply),
@@ -146,6 +149,17 @@ pub fn maps(bytes: &[u8]) {
         if let Backing::File { file, .. } = entry.backing {
             assert!(file.path.starts_with(b"/") && !file.path.contains(&b'\n'));
         }
+    }
+}
+
+/// A line of a watch of pods, and the labels of the containers that it tells of.
+pub fn pod(bytes: &[u8]) {
+    let Ok(Event::Pod(pod) | Event::Deleted(pod)) = event::decode(bytes) else { return };
+    for container in labels::of_containers(&pod, &labels::of_node("n1", None, &|_| true), &|_| true) {
+        assert!(!container.id.is_empty() && !container.id.contains('/'));
+        let discovered = container.discovered;
+        assert!(discovered.meta.iter().all(|(name, _)| is_label_name(name)));
+        assert!(discovered.bytes() <= 1000 + 32 * bytes.len(), "labels in proportion to what was read");
     }
 }
 
