@@ -4,5 +4,6 @@ pub mod catalogue;
 pub mod container;
 pub mod host;
 pub mod membership;
+pub mod runtime;
 pub mod status;
 pub mod target;

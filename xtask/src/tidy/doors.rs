@@ -10,10 +10,11 @@ const DOORS: &[(&str, &[&str])] = &[
     ("aya", &["src/sample"]),
     ("gimli", &["src/unwind"]),
     ("object", &["src/worker"]),
-    ("prost", &["src/pprof"]),
+    ("prost", &["src/discovery/runtime", "src/net/grpc.rs", "src/pprof"]),
     ("seccompiler", &["src/worker"]),
     ("tiny_http", &["src/http"]),
     ("toml", &["src/config"]),
+    ("tonic", &["src/net/grpc.rs"]),
 ];
 
 /// Objects to uses of a crate outside its door.
