@@ -18,6 +18,7 @@ pub mod membership;
 pub mod policy;
 mod process_labels;
 pub mod report;
+pub mod runtime;
 pub mod status;
 pub mod systemd;
 pub mod target;
