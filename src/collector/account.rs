@@ -34,8 +34,11 @@ pub struct Account {
 }
 
 /// Reasons for which the kernel side drops a sample.
-const KERNEL_LOSSES: [(&str, Counter); 2] =
-    [("ring_full", Counter::SampleRingFull), ("count_map_full", Counter::CountMapFull)];
+const KERNEL_LOSSES: [(&str, Counter); 3] = [
+    ("ring_full", Counter::SampleRingFull),
+    ("count_map_full", Counter::CountMapFull),
+    ("outside_pid_namespace", Counter::OutsidePidNamespace),
+];
 
 impl Account {
     /// Empty books beside the counters of the BPF programs.
@@ -69,6 +72,7 @@ impl Account {
         let dropped = [
             lost[0],
             lost[1],
+            lost[2],
             ("undecodable", received.undecodable),
             ("window_full", received.window_full),
             ("closing_full", received.closing_full),

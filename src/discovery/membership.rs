@@ -111,9 +111,10 @@ fn container(component: &str, parent: &str) -> Option<ContainerId> {
         return found(Some(Engine::Containerd), id);
     }
     // What follows another prefix is not the container but what watches it, such as `crio-conmon-ID.scope`.
-    if let Some((engine, id)) = PREFIXES.iter().find_map(|(prefix, engine)| {
-        stem.strip_prefix(prefix).filter(|id| is_id(id)).map(|id| (*engine, id))
-    }) {
+    if let Some((engine, id)) = PREFIXES
+        .iter()
+        .find_map(|(prefix, engine)| stem.strip_prefix(prefix).filter(|id| is_id(id)).map(|id| (*engine, id)))
+    {
         return found(Some(engine), id);
     }
     if is_id(component) || is_task_id(component) {

@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn equal_paths_count_once_and_there_is_a_bound() {
-        let cgroups = Cgroups::parse(b"3:cpu:/docker/a\n2:memory:/docker/a\n1:name=systemd:/docker/a\n0::/\n");
+        let cgroups =
+            Cgroups::parse(b"3:cpu:/docker/a\n2:memory:/docker/a\n1:name=systemd:/docker/a\n0::/\n");
         let paths: Vec<_> = cgroups.unwrap().paths().iter().map(|path| path.0.clone()).collect();
         assert_eq!(paths, [b"/docker/a".as_slice().into(), b"/".as_slice().into()]);
         let many: String = (0..100).map(|index| format!("{index}:c{index}:/{index}\n")).collect();

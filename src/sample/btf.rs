@@ -3,6 +3,7 @@
 //! Format: the kernel's `Documentation/bpf/btf.rst`. The compiler of our programs records no field
 //! relocations, so the offsets are looked up here and passed in.
 
+use parca_agent_common::pid_namespace::PidNamespace;
 use parca_agent_common::settings::Settings;
 
 /// Where the running kernel shows its BTF, with `CONFIG_DEBUG_INFO_BTF`.
@@ -45,6 +46,25 @@ pub fn task_offsets_with_registers(btf: &[u8]) -> Result<Settings, BtfError> {
     let stack = btf.size_of("thread_union").unwrap_or(USUAL_STACK_BYTES);
     let user_registers = stack.checked_sub(registers).ok_or(missing("thread_union"))?;
     Ok(Settings { user_registers, ..offsets(&btf)? })
+}
+
+/// Where a task's ids in a pid namespace are, which has this inode number and is not the initial one.
+pub fn pid_namespace(btf: &[u8], inode: u32) -> Result<PidNamespace, BtfError> {
+    let btf = Btf::parse(btf).ok_or(BtfError::Malformed)?;
+    let offset = |structure, member| {
+        btf.member_offset(structure, member).ok_or(BtfError::Missing { structure, member })
+    };
+    Ok(PidNamespace {
+        inode,
+        // Named so since 4.19.
+        task_thread_pid: offset("task_struct", "thread_pid")?,
+        pid_level: offset("pid", "level")?,
+        pid_numbers: offset("pid", "numbers")?,
+        number_bytes: btf.size_of("upid").ok_or(BtfError::Missing { structure: "upid", member: "size" })?,
+        number_id: offset("upid", "nr")?,
+        number_namespace: offset("upid", "ns")?,
+        namespace_inode: offset("pid_namespace", "ns")? + offset("ns_common", "inum")?,
+    })
 }
 
 /// `THREAD_SIZE` of x86_64 and, with pages of 4 KiB, of aarch64.

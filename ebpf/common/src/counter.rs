@@ -19,11 +19,13 @@ pub enum Counter {
     /// `baseline` only: two different stacks fell in one bucket of the stack map; the sample went out
     /// without the second.
     StackCollision = 6,
+    /// `modern` only: the task has no id in the pid namespace of the agent's `/proc`; the sample is not sent.
+    OutsidePidNamespace = 7,
 }
 
 impl Counter {
     /// Slots in the per-CPU array.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 8;
 }
 
 #[cfg(feature = "user")]
@@ -37,6 +39,7 @@ impl Counter {
         Self::EventRingFull,
         Self::CountMapFull,
         Self::StackCollision,
+        Self::OutsidePidNamespace,
     ];
 }
 

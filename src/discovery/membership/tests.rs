@@ -24,16 +24,36 @@ fn each_engine_and_driver() {
     for (name, text, expected) in [
         ("docker, systemd, v2", "0::/system.slice/docker-A.scope\n", "docker://A"),
         ("docker, own driver, v2", "0::/docker/A\n", "docker://A"),
-        ("docker, v1", "12:pids:/docker/A\n3:memory:/docker/A\n1:name=systemd:/docker/A\n0::/\n", "docker://A"),
-        ("docker, v1 with systemd", "5:cpu,cpuacct:/system.slice/docker-A.scope\n1:name=systemd:/system.slice/docker-A.scope\n", "docker://A"),
+        (
+            "docker, v1",
+            "12:pids:/docker/A\n3:memory:/docker/A\n1:name=systemd:/docker/A\n0::/\n",
+            "docker://A",
+        ),
+        (
+            "docker, v1 with systemd",
+            "5:cpu,cpuacct:/system.slice/docker-A.scope\n1:name=systemd:/system.slice/docker-A.scope\n",
+            "docker://A",
+        ),
         ("docker, hybrid", "4:memory:/docker/A\n0::/system.slice/docker.service\n", "docker://A"),
-        ("docker, parent of the operator's choice", "0::/batch.slice/batch-night.slice/docker-A.scope\n", "docker://A"),
+        (
+            "docker, parent of the operator's choice",
+            "0::/batch.slice/batch-night.slice/docker-A.scope\n",
+            "docker://A",
+        ),
         ("docker, own parent, own driver", "0::/jobs/A\n", "A"),
-        ("rootless docker", "0::/user.slice/user-1000.slice/user@1000.service/user.slice/docker-A.scope\n", "docker://A"),
+        (
+            "rootless docker",
+            "0::/user.slice/user-1000.slice/user@1000.service/user.slice/docker-A.scope\n",
+            "docker://A",
+        ),
         ("podman as root", "0::/machine.slice/libpod-A.scope/container\n", "podman://A"),
         ("podman, own driver", "0::/libpod_parent/libpod-A\n", "podman://A"),
         ("podman in a pod", "0::/machine.slice/machine-libpod_pod_B.slice/libpod-A.scope\n", "podman://A"),
-        ("rootless podman", "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-A.scope/container\n", "podman://A"),
+        (
+            "rootless podman",
+            "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-A.scope/container\n",
+            "podman://A",
+        ),
         ("podman as a unit", "0::/system.slice/web.service/libpod-payload-A\n", "podman://A"),
         ("podman's monitor", "0::/machine.slice/libpod-conmon-A.scope\n", ""),
         ("nerdctl", "0::/system.slice/nerdctl-A.scope\n", "containerd://A"),
@@ -41,8 +61,16 @@ fn each_engine_and_driver() {
         ("lxc", "0::/lxc.payload.web-1/system.slice/nginx.service\n", "lxc://web-1"),
         ("lxc, v1", "4:memory:/lxc/web-1\n", "lxc://web-1"),
         ("lxc's monitor", "0::/lxc.monitor.web-1\n", ""),
-        ("buildkit", "0::/docker/buildkit/mmx1dcu3bn04u8mln3qb4znvw\n", "buildkit://mmx1dcu3bn04u8mln3qb4znvw"),
-        ("ecs", "0::/ecs/0123456789abcdef0123456789abcdef/0123456789abcdef0123456789abcdef-2704909612\n", "0123456789abcdef0123456789abcdef-2704909612"),
+        (
+            "buildkit",
+            "0::/docker/buildkit/mmx1dcu3bn04u8mln3qb4znvw\n",
+            "buildkit://mmx1dcu3bn04u8mln3qb4znvw",
+        ),
+        (
+            "ecs",
+            "0::/ecs/0123456789abcdef0123456789abcdef/0123456789abcdef0123456789abcdef-2704909612\n",
+            "0123456789abcdef0123456789abcdef-2704909612",
+        ),
         ("ecs on docker", "4:memory:/ecs/0123456789abcdef0123456789abcdef/A\n", "A"),
     ] {
         assert_eq!(read(text), expected, "{name}");
@@ -52,19 +80,55 @@ fn each_engine_and_driver() {
 #[test]
 fn pods_of_each_class_and_driver() {
     for (name, text, expected) in [
-        ("burstable, systemd", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podPOD_.slice/cri-containerd-A.scope\n", "containerd://A | POD"),
-        ("best effort, systemd, cri-o", "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podPOD_.slice/crio-A.scope\n", "cri-o://A | POD"),
-        ("guaranteed, systemd, docker", "0::/kubepods.slice/kubepods-podPOD_.slice/docker-A.scope\n", "docker://A | POD"),
+        (
+            "burstable, systemd",
+            "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podPOD_.slice/cri-containerd-A.scope\n",
+            "containerd://A | POD",
+        ),
+        (
+            "best effort, systemd, cri-o",
+            "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podPOD_.slice/crio-A.scope\n",
+            "cri-o://A | POD",
+        ),
+        (
+            "guaranteed, systemd, docker",
+            "0::/kubepods.slice/kubepods-podPOD_.slice/docker-A.scope\n",
+            "docker://A | POD",
+        ),
         ("burstable, own driver", "0::/kubepods/burstable/podPOD/A\n", "A | POD"),
         ("guaranteed, own driver", "0::/kubepods/podPOD/A\n", "A | POD"),
         ("cri-o, own driver", "0::/kubepods/besteffort/podPOD/crio-A\n", "cri-o://A | POD"),
-        ("cri-o with crun", "0::/kubepods.slice/kubepods-podPOD_.slice/crio-A.scope/container\n", "cri-o://A | POD"),
+        (
+            "cri-o with crun",
+            "0::/kubepods.slice/kubepods-podPOD_.slice/crio-A.scope/container\n",
+            "cri-o://A | POD",
+        ),
         ("cri-o's monitor", "0::/kubepods.slice/kubepods-podPOD_.slice/crio-conmon-A.scope\n", " | POD"),
-        ("containerd told of systemd, without it", "1:name=systemd:/kubepods-burstable-podPOD_.slice:cri-containerd:A\n", "containerd://A | POD"),
-        ("the same below its own unit", "0::/system.slice/containerd.service/kubepods-burstable-podPOD_.slice:cri-containerd:A\n", "containerd://A | POD"),
-        ("a static pod", "0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/A\n", "A | 0123456789abcdef0123456789abcdef"),
-        ("a slice for the kubelet", "0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-podPOD_.slice/cri-containerd-A.scope\n", "containerd://A | POD"),
-        ("kind", "0::/system.slice/docker-B.scope/kubelet.slice/kubepods.slice/kubepods-podPOD_.slice/cri-containerd-A.scope\n", "containerd://A docker://B | POD"),
+        (
+            "containerd told of systemd, without it",
+            "1:name=systemd:/kubepods-burstable-podPOD_.slice:cri-containerd:A\n",
+            "containerd://A | POD",
+        ),
+        (
+            "the same below its own unit",
+            "0::/system.slice/containerd.service/kubepods-burstable-podPOD_.slice:cri-containerd:A\n",
+            "containerd://A | POD",
+        ),
+        (
+            "a static pod",
+            "0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/A\n",
+            "A | 0123456789abcdef0123456789abcdef",
+        ),
+        (
+            "a slice for the kubelet",
+            "0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-podPOD_.slice/cri-containerd-A.scope\n",
+            "containerd://A | POD",
+        ),
+        (
+            "kind",
+            "0::/system.slice/docker-B.scope/kubelet.slice/kubepods.slice/kubepods-podPOD_.slice/cri-containerd-A.scope\n",
+            "containerd://A docker://B | POD",
+        ),
         ("another cgroup namespace", "0::/../../podPOD/A\n", "A"),
         ("another cgroup namespace, systemd", "0::/../cri-containerd-A.scope\n", "containerd://A"),
         ("a container in a container of a pod", "0::/kubepods/podPOD/B/docker/A\n", "docker://A B | POD"),

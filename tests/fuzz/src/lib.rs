@@ -5,12 +5,12 @@
 
 use parca_agent::address::KernelAddress;
 use parca_agent::cli::{self, Invocation};
+use parca_agent::discovery::membership::Membership;
 use parca_agent::http::head::{self, Head};
 use parca_agent::http::route::{QueryParameters, Route};
 use parca_agent::http::selector::Selector;
 use parca_agent::label::LabelSet;
 use parca_agent::object::ObjectId;
-use parca_agent::discovery::membership::Membership;
 use parca_agent::process::cgroup::Cgroups;
 use parca_agent::process::comm::Comm;
 use parca_agent::process::mapping::{Backing, parse_maps};
