@@ -10,7 +10,7 @@ use entries::ENTRIES;
 use parca_agent::cli::{self, Invocation};
 use parca_agent::http::head::Head;
 use parca_agent::http::selector::Selector;
-use parca_agent::process::cgroup::CgroupPath;
+use parca_agent::process::cgroup::Cgroups;
 use parca_agent::process::mapping::parse_maps;
 use parca_agent::process::stat;
 use parca_agent::sample::btf;
@@ -62,12 +62,13 @@ fn each_entry_has_a_target_and_seeds() {
 
 #[test]
 fn seeds_are_what_they_are_named() {
-    assert!(CgroupPath::parse(&seed("cgroup", "hybrid")).is_some());
+    assert!(Cgroups::parse(&seed("cgroup", "hybrid")).is_some());
     assert_eq!(parse_maps(&seed("maps", "process")).count(), 3);
     assert_eq!(stat::start_ticks(&seed("stat", "plain")), Some(12345));
     assert_eq!(RawSample::decode(&seed("sample", "two_stacks"), &|_| None).unwrap().kernel_stack.len(), 2);
     assert!(decode_process_event(&seed("process_event", "kind_1")).is_some());
     assert!(btf::task_offsets(&seed("types", "task_struct")).is_ok());
+    assert!(btf::pid_namespace(&seed("types", "pid_namespace"), 1).is_ok());
     assert!(Request::decode(&seed("request", "identify")).is_ok());
     assert!(matches!(decode_identified(&seed("request", "identified")), Ok(Ok(_))));
     for (name, build_id) in [("gnu_note", "0001020304050607"), ("note_section", "0001020304050607")] {

@@ -27,7 +27,8 @@ pub struct BootTime {
 const NANOS_PER_TICK: u64 = 10_000_000;
 
 impl BootTime {
-    /// Field 22 of `/proc/PID/stat` for a process that started at this moment: it counts in hundredths
+    /// Field 22 of `/proc/PID/stat` for a process that started at this moment, but for the offset of a time namespace
+    /// ([`super::time_namespace`]): it counts in hundredths
     /// of a second (`USER_HZ`, 100 on x86_64 and aarch64), rounded down.
     pub fn clock_ticks(self) -> u64 {
         self.nanos / NANOS_PER_TICK

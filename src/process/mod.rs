@@ -9,3 +9,4 @@ pub mod inspect;
 pub mod mapping;
 pub mod stat;
 pub mod table;
+pub mod time_namespace;

@@ -235,7 +235,8 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Btf, BtfError, task_offsets};
+    use super::{Btf, BtfError, pid_namespace, task_offsets};
+    use parca_agent_common::pid_namespace::PidNamespace;
 
     /// `struct { int pad; union { int a; struct { int b; int c; }; }; } named s` in BTF.
     fn nested() -> Vec<u8> {
@@ -270,6 +271,24 @@ mod tests {
     fn a_missing_member_is_named() {
         let error = task_offsets(&nested()).unwrap_err();
         assert!(matches!(error, BtfError::Missing { member: "group_leader", .. }), "{error}");
+    }
+
+    #[test]
+    fn the_ids_of_a_task_are_found_by_way_of_its_namespaces() {
+        let found = pid_namespace(include_bytes!("../../tests/fuzz/seeds/types/pid_namespace"), 7).unwrap();
+        let expected = PidNamespace {
+            inode: 7,
+            task_thread_pid: 40,
+            pid_level: 4,
+            pid_numbers: 80,
+            number_bytes: 16,
+            number_id: 0,
+            number_namespace: 8,
+            namespace_inode: 48,
+        };
+        assert_eq!(found, expected);
+        let error = pid_namespace(&nested(), 7).unwrap_err();
+        assert!(matches!(error, BtfError::Missing { member: "thread_pid", .. }), "{error}");
     }
 
     #[test]

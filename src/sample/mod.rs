@@ -17,6 +17,7 @@ pub mod tables;
 
 use crate::process::event::ProcessEvent;
 use crate::process::id::BootTime;
+use crate::process::time_namespace;
 use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
@@ -128,6 +129,10 @@ impl Sampler {
         if let Some(refusal) = privilege::missing() {
             return Err(StartError::Refused(refusal));
         }
+        let offset = time_namespace::offset_nanos();
+        if offset != 0 {
+            log::info!(offset_nanos = offset; "this time namespace has a boot clock of its own, it is allowed for");
+        }
         let cpus = cpus::online().map_err(StartError::Clock)?.len();
         let (loaded, counters) = load(options, cpus).map_err(explain)?;
         let program = program_descriptor(&loaded)?;
@@ -217,7 +222,8 @@ impl Sampler {
 pub fn boot_time() -> BootTime {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-    BootTime { nanos: seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default() }
+    let nanos = seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default();
+    time_namespace::meant(BootTime { nanos })
 }
 
 /// Tries the objects, best first. A kernel that refuses the first for want of a feature gets the second;

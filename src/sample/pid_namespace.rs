@@ -6,11 +6,6 @@ use std::path::Path;
 /// `PROC_PID_INIT_INO` of the kernel's `include/linux/proc_ns.h`, the same on every machine.
 const INITIAL: u32 = 0xefff_fffc;
 
-/// Where the inode number of the namespace is found, best first. Process 1 of a `/proc` is the first of its
-/// namespace, whoever mounted it: also where an agent in a container has the host's. Only if it may not be looked
-/// at, the agent's own namespace has to do.
-const PLACES: [&str; 2] = ["/proc/1/ns/pid", "/proc/self/ns/pid"];
-
 /// A pid namespace that is not the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PidNamespace {
@@ -21,15 +16,25 @@ pub(super) struct PidNamespace {
 impl PidNamespace {
     /// The namespace of `/proc`; `None` where it is the host's, or the kernel has no other.
     pub(super) fn of_proc() -> Option<Self> {
-        choose(|path| rustix::fs::stat(path).map(|stat| stat.st_ino).map_err(io::Error::from))
+        let status = std::fs::read("/proc/self/status").unwrap_or_default();
+        choose(&status, |path| rustix::fs::stat(path).map(|stat| stat.st_ino).map_err(io::Error::from))
     }
 }
 
-/// The inode numbers of namespaces fit 32 bits (`ns_common.inum`).
-fn choose(inode: impl Fn(&Path) -> io::Result<u64>) -> Option<PidNamespace> {
-    let inode = PLACES.iter().find_map(|place| inode(Path::new(place)).ok())?;
-    let inode = u32::try_from(inode).ok()?;
+/// Decides by the text of `/proc/self/status` and the inode numbers of `/proc/*/ns/pid`, which fit 32 bits
+/// (`ns_common.inum`).
+fn choose(status: &[u8], inode: impl Fn(&Path) -> io::Result<u64>) -> Option<PidNamespace> {
+    // One of several ids belongs to a namespace above the agent's own: a container has the `/proc` of its host. Process
+    // 1 there is the first of that namespace; if it may not be looked at, it is taken for the host's.
+    let of_proc = if own_ids(status) == 1 { "/proc/self/ns/pid" } else { "/proc/1/ns/pid" };
+    let inode = u32::try_from(inode(Path::new(of_proc)).ok()?).ok()?;
     (inode != INITIAL).then_some(PidNamespace { inode })
+}
+
+/// How many ids of its own a process is shown: one for each namespace from that of `/proc` down to its own.
+fn own_ids(status: &[u8]) -> usize {
+    let ids = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"NSpid:"));
+    ids.map_or(0, |ids| ids.split(u8::is_ascii_whitespace).filter(|id| !id.is_empty()).count())
 }
 
 #[cfg(test)]
@@ -40,21 +45,27 @@ mod tests {
 
     #[test]
     fn the_namespace_is_that_of_proc() {
-        let host = u64::from(INITIAL);
-        for (name, of_first, of_self, expected) in [
-            ("on the host", Some(host), Some(host), None),
-            ("in a container", Some(4_026_532_301), Some(4_026_532_301), Some(4_026_532_301)),
-            ("in a container with the host's /proc", Some(host), Some(4_026_532_301), None),
-            ("on the host with a container's /proc", Some(4_026_532_301), Some(host), Some(4_026_532_301)),
-            ("process 1 is hidden", None, Some(4_026_532_301), Some(4_026_532_301)),
-            ("process 1 is hidden on the host", None, Some(host), None),
-            ("without pid namespaces", None, None, None),
+        let (host, container) = (Some(u64::from(INITIAL)), Some(4_026_532_301));
+        for (name, own_ids, of_first, of_self, expected) in [
+            ("on the host", "\t4321", host, host, None),
+            ("in a container", "\t1", container, container, container),
+            ("in a container where process 1 is hidden", "\t7", None, container, container),
+            ("in a container with the host's /proc", "\t4321\t1", host, container, None),
+            ("the same where process 1 is hidden", "\t4321\t1", None, container, None),
+            ("nested with the /proc of a container", "\t17\t1", container, Some(4_026_532_302), container),
         ] {
+            let status = format!("Name:\tparca-agent\nNSpid:{own_ids}\nNSpgid:\t1\n");
             let inode = |path: &Path| {
                 let inode = if path.starts_with("/proc/1") { of_first } else { of_self };
                 inode.ok_or(Error::from(ErrorKind::PermissionDenied))
             };
-            assert_eq!(choose(inode), expected.map(|inode| PidNamespace { inode }), "{name}");
+            let expected = expected.map(|inode| PidNamespace { inode: u32::try_from(inode).unwrap() });
+            assert_eq!(choose(status.as_bytes(), inode), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn without_pid_namespaces_there_is_the_hosts() {
+        assert_eq!(choose(b"Name:\tparca-agent\n", |_| Err(Error::from(ErrorKind::NotFound))), None);
     }
 }
