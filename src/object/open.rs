@@ -10,7 +10,6 @@
 use super::mapped::{MappedFile, MappedRange};
 use super::{Unidentified, file_system};
 use crate::process::id::ProcessId;
-use crate::process::time_namespace;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -117,7 +116,7 @@ fn check_regular(stat: &Stat) -> Result<FileIdentity, Unidentified> {
 fn check_start(process: ProcessId) -> Result<(), Unidentified> {
     let stat = std::fs::read(format!("/proc/{}/stat", process.tgid)).map_err(|_| Unidentified::Gone)?;
     match start_ticks(&stat) {
-        Some(ticks) if ticks == time_namespace::shown(process.start).clock_ticks() => Ok(()),
+        Some(ticks) if ticks == process.start.shown().clock_ticks() => Ok(()),
         Some(_) | None => Err(Unidentified::Gone),
     }
 }

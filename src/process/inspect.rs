@@ -6,7 +6,6 @@ use super::comm::Comm;
 use super::id::ProcessId;
 use super::mapping::{MAX_MAPPINGS, MapsEntry, parse_maps};
 use super::stat;
-use super::time_namespace;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -45,7 +44,7 @@ pub fn inspect(process: ProcessId) -> Option<Inspection> {
 /// Whether the process still runs under its id.
 pub fn is_alive(process: ProcessId) -> bool {
     let ticks = read(process, "stat", MAX_SMALL_BYTES).and_then(|stat| stat::start_ticks(&stat));
-    ticks == Some(time_namespace::shown(process.start).clock_ticks())
+    ticks == Some(process.start.shown().clock_ticks())
 }
 
 fn read_mappings(process: ProcessId) -> Option<Vec<MapsEntry>> {
@@ -84,7 +83,7 @@ fn path(process: ProcessId, file: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{inspect, stat, time_namespace};
+    use super::{inspect, stat};
     use crate::process::id::{BootTime, ProcessId, Tgid};
     use crate::process::mapping::Backing;
 
@@ -92,7 +91,7 @@ mod tests {
         let ticks = stat::start_ticks(&std::fs::read("/proc/self/stat").unwrap()).unwrap();
         ProcessId {
             tgid: Tgid(std::process::id()),
-            start: time_namespace::meant(BootTime::from_clock_ticks(ticks)),
+            start: BootTime::from_shown(BootTime::from_clock_ticks(ticks)),
         }
     }
 

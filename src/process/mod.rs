@@ -9,4 +9,3 @@ pub mod inspect;
 pub mod mapping;
 pub mod stat;
 pub mod table;
-pub mod time_namespace;

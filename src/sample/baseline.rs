@@ -9,7 +9,6 @@ use crate::process::cgroup::CgroupId;
 use crate::process::comm::Comm;
 use crate::process::id::{BootTime, ProcessId, Tgid, ThreadId};
 use crate::process::stat;
-use crate::process::time_namespace;
 use aya::maps::{Array, HashMap, MapData, StackTraceMap};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use parca_agent_common::limits::BASELINE_ENTRIES_MIN;
@@ -203,7 +202,7 @@ fn user_frames(addresses: Vec<UserAddress>) -> Vec<UserFrame> {
 /// When a process started, for kernels that tell no offsets: to the clock tick, and 0 for one that is gone.
 fn start_in_proc(tgid: u32) -> BootTime {
     let ticks = std::fs::read(format!("/proc/{tgid}/stat")).ok().and_then(|stat| stat::start_ticks(&stat));
-    ticks.map_or_else(BootTime::default, |ticks| time_namespace::meant(BootTime::from_clock_ticks(ticks)))
+    ticks.map_or_else(BootTime::default, |ticks| BootTime::from_shown(BootTime::from_clock_ticks(ticks)))
 }
 
 /// Entries of each map, a power of two.

@@ -17,7 +17,7 @@ pub mod tables;
 
 use crate::process::event::ProcessEvent;
 use crate::process::id::BootTime;
-use crate::process::time_namespace;
+use crate::sys::time_namespace;
 use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
@@ -223,7 +223,7 @@ pub fn boot_time() -> BootTime {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     let nanos = seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default();
-    time_namespace::meant(BootTime { nanos })
+    BootTime::from_shown(BootTime { nanos })
 }
 
 /// Tries the objects, best first. A kernel that refuses the first for want of a feature gets the second;

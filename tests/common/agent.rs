@@ -75,7 +75,7 @@ impl Agent {
             std::thread::sleep(Duration::from_millis(5));
         };
         let process = if launcher.contains(&"--fork") {
-            process::children(child.id(), PROGRAM).pop().expect("the launcher runs the agent")
+            process::children(child.id(), PROGRAM).pop().unwrap()
         } else {
             child.id()
         };

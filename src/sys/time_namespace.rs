@@ -1,7 +1,6 @@
 //! The agent's time namespace (5.6, time_namespaces(7)): its boot clock, and with it the start times in `/proc`, may
 //! be set off from the kernel's own, by which BPF programs tell the time.
 
-use super::id::BootTime;
 use std::io;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -16,16 +15,6 @@ static OFFSET: LazyLock<i64> = LazyLock::new(|| {
 /// How far the boot clock of this process is ahead of the kernel's, nanoseconds.
 pub fn offset_nanos() -> i64 {
     *OFFSET
-}
-
-/// A moment as the clock and `/proc` of this process show it.
-pub fn shown(time: BootTime) -> BootTime {
-    BootTime { nanos: time.nanos.saturating_add_signed(*OFFSET) }
-}
-
-/// The moment that the clock or `/proc` of this process shows so.
-pub fn meant(shown: BootTime) -> BootTime {
-    BootTime { nanos: shown.nanos.saturating_add_signed(OFFSET.saturating_neg()) }
 }
 
 /// The offsets that the kernel tells are those of the namespace that children get. A process that has unshared its own
@@ -49,7 +38,7 @@ fn parse(offsets: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BootTime, meant, offset, parse, shown};
+    use super::{offset, parse};
     use std::io::{Error, ErrorKind};
 
     #[test]
@@ -80,11 +69,5 @@ mod tests {
             };
             assert_eq!(offset(inode, || Ok(b"boottime 3 0\n".to_vec())), expected, "{name}");
         }
-    }
-
-    #[test]
-    fn what_is_shown_is_what_was_meant() {
-        let time = BootTime { nanos: u64::MAX / 4 };
-        assert_eq!(meant(shown(time)), time);
     }
 }
