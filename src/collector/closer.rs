@@ -168,12 +168,11 @@ impl Closer {
     }
 }
 
-/// The cgroups of a stack's process: as `/proc` told, or by the id that the sample holds where the process
-/// was gone too soon.
+/// The cgroups of a stack's process: by the id that the sample holds, and as `/proc` told.
 fn cgroups_of(
     raw: &RawStack,
     image: Option<&ImageInfo>,
     cgroups: &mut CgroupResolver,
 ) -> Option<Arc<Cgroups>> {
-    image.and_then(|image| image.cgroups.clone()).or_else(|| cgroups.find(raw.cgroup))
+    cgroups.of_sample(raw.cgroup, image.and_then(|image| image.cgroups.as_ref()))
 }
