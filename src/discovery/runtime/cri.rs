@@ -3,7 +3,7 @@
 //! Lists with a filter are asked for, not the status of a container alone: the list says which pod it is in, and is
 //! empty for a container that the runtime does not know, where the other runtimes' errors differ.
 
-mod message;
+pub(super) mod message;
 
 use super::description::{Container, Description};
 use super::error::AskError;
@@ -20,9 +20,6 @@ use message::{
 };
 use smol::Executor;
 use std::sync::Arc;
-
-#[cfg(test)]
-pub(super) use message as messages;
 
 /// A method of the service of which only those are called that change nothing.
 macro_rules! method {
