@@ -335,3 +335,6 @@ impl State {
         entries.into_values().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
