@@ -152,9 +152,10 @@ unaided="$unaided $!"
 while :; do
     in_cgroup @BRIEF_CONTAINER@ moment 20 &
     wait $!
-    sleep 0.1
+    sleep 0.5
 done &
 unaided="$unaided $!"
+taskset -p 1 $! >/dev/null
 renice -n 19 -p $unaided
 for object in @OBJECTS@; do
     run "$object"
