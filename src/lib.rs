@@ -49,6 +49,7 @@
 //! | a process is met too late, or wakes the agent too often | `ebpf/src/modern/wakeup.rs`, `collector/mod.rs` |
 //! | a sample is missing | `collector/account.rs`, the metrics `parca_agent_samples_*` |
 //! | wrong target or label | `discovery/host.rs` |
+//! | a process is not in its systemd unit | `discovery/systemd/known.rs`, `/proc/PID/cgroup` |
 //! | too much memory | `ebpf/common/src/limits.rs`, and the constants at the head of each table |
 //!
 //! # What always holds

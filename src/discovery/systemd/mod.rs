@@ -209,6 +209,10 @@ pub async fn run(units: Arc<Units>, status: Arc<SourceStatus>, address: BusAddre
         status.off("no systemd units are asked for");
         std::future::pending::<()>().await;
     }
+    let names = units.patterns.names().into_iter().filter_map(UnitName::new);
+    for name in names.filter(|name| !name.kind().has_processes()) {
+        log::warn!(unit = name.as_str(); "no process is ever in a unit of this kind");
+    }
     manager::run(&units, &status, &address).await;
 }
 
