@@ -1,13 +1,15 @@
 //! The wiring: builds every part from the configuration, runs them, and takes them down in order.
 
+mod sources;
+
 use crate::cli::{self, Command, Invocation};
-use crate::collector::closer::BaseLabels;
 use crate::collector::library::ObjectLibrary;
 use crate::collector::table_cache::TableCache;
 use crate::collector::{Collector, CollectorOptions};
 use crate::config::Config;
 use crate::config::file;
 use crate::config::forced_object::ForcedObject;
+use crate::discovery::Discovery;
 use crate::exit::Exit;
 use crate::http::{self, Server};
 use crate::metrics::{Exposition, Gauge, Registry};
@@ -36,8 +38,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 /// What can change while the agent runs.
 struct Reloadable {
-    external_labels: BaseLabels,
     thread_labels: Arc<AtomicBool>,
+    /// Once it runs.
+    discovery: OnceLock<Arc<Discovery>>,
     /// 1 if the last reload, or the start, found a good configuration.
     successful: Gauge,
     config: Mutex<Config>,
@@ -106,13 +109,13 @@ async fn serve(
     let tables = sampler.tables();
     let cache = tables.is_some().then(|| table_cache(&config)).flatten();
     let objects = Arc::new(ObjectLibrary::new(worker, tables, cache));
-    let collector_options = CollectorOptions {
-        duration: config.profiling.duration.get(),
-        sampler: options,
-        node: config.labels.node.clone(),
-        external_labels: reloadable.external_labels.clone(),
-    };
-    let collector = Collector::new(collector_options, sampler, &objects, shown.windows)
+    let collector_options = CollectorOptions { duration: config.profiling.duration.get(), sampler: options };
+    let sources = sources::start(&config, executor, &registry);
+    let discovery = sources.discovery.clone();
+    // Nobody else sets it.
+    let _ = reloadable.discovery.set(discovery.clone());
+    let _ = shown.discovery.set(discovery.clone());
+    let collector = Collector::new(collector_options, sampler, &objects, &discovery, shown.windows)
         .context("failed to start collecting samples")?;
     collector.register(&registry);
     let unwinding = collector.unwind_report(&objects);
@@ -150,6 +153,7 @@ async fn serve(
         Exit::Failure
     };
     let exit = future::or(finished, future::or(late, impatient)).await;
+    drop(sources);
     drop(server);
     log::info!("stopped");
     Ok(exit)
@@ -175,6 +179,7 @@ struct Shown {
     windows: Arc<Windows>,
     ready: Arc<AtomicBool>,
     unwind: Arc<OnceLock<Box<http::Unwinding>>>,
+    discovery: Arc<OnceLock<Arc<Discovery>>>,
 }
 
 fn start_server(
@@ -193,6 +198,7 @@ fn start_server(
         registry: shown.registry.clone(),
         ready: shown.ready.clone(),
         unwind: shown.unwind.clone(),
+        discovery: shown.discovery.clone(),
         encode: Box::new(move |window, profiles| {
             let options = pprof::Options { thread_labels: thread_labels.load(Ordering::Relaxed) };
             pprof::encode(window, profiles, options)
@@ -221,7 +227,7 @@ impl Reloadable {
         let successful = Gauge::default();
         successful.set(1);
         Self {
-            external_labels: Arc::new(Mutex::new(config.labels.external.clone())),
+            discovery: OnceLock::new(),
             thread_labels: Arc::new(AtomicBool::new(config.profiling.thread_labels)),
             successful,
             config: Mutex::new(config),
@@ -243,9 +249,6 @@ impl Reloadable {
         let diff = Config::reload_diff(&config, &new);
         crate::log::set(new.log.level, new.log.format);
         self.thread_labels.store(new.profiling.thread_labels, Ordering::Relaxed);
-        new.labels
-            .external
-            .clone_into(&mut self.external_labels.lock().unwrap_or_else(PoisonError::into_inner));
         self.successful.set(1);
         log::info!(changed = diff.at_once.join(",").as_str(); "configuration reloaded");
         if !diff.at_restart.is_empty() {
@@ -254,7 +257,12 @@ impl Reloadable {
         // What needs a restart stays as it was, and is told again at the next reload.
         config.log = new.log;
         config.labels.external = new.labels.external;
+        config.discovery.sampling_ratio = new.discovery.sampling_ratio;
+        config.discovery.relabel = new.discovery.relabel;
         config.profiling.thread_labels = new.profiling.thread_labels;
+        if let Some(discovery) = self.discovery.get() {
+            discovery.set_terms(sources::terms(&config));
+        }
     }
 
     fn collect(&self, exposition: &mut Exposition) {

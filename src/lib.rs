@@ -21,7 +21,8 @@
 //! | modules | what they hold |
 //! |---|---|
 //! | [`address`], [`label`], [`text`], [`choice`], [`exit`] | vocabulary |
-//! | [`log`], [`metrics`], [`net`], [`own_usage`], [`sys`] | log, counters, connections, the agent's own usage, all unsafe code |
+//! | [`relabel`] | rules that keep, drop and rename what was discovered |
+//! | [`backoff`], [`log`], [`metrics`], [`net`], [`own_usage`], [`sys`] | pauses between tries, log, counters, connections, the agent's own usage, all unsafe code |
 //! | [`object`], [`process`], [`symbolize`], [`unwind`], [`worker`] | files and what they are; who runs what; names; unwind rows; the sandboxed parser |
 //! | [`sample`] | BPF programs loaded, timers attached, records decoded |
 //! | [`discovery`] | from a process to the target it is profiled under |
@@ -48,8 +49,10 @@
 //! | sample under the wrong process | `process/table.rs` |
 //! | a process is met too late, or wakes the agent too often | `ebpf/src/modern/wakeup.rs`, `collector/mod.rs` |
 //! | a sample is missing | `collector/account.rs`, the metrics `parca_agent_samples_*` |
-//! | wrong target or label | `discovery/host.rs` |
+//! | wrong target or label | the page `/targets`; `discovery/membership.rs`, `discovery/claim.rs` |
 //! | a process is not in its systemd unit | `discovery/systemd/known.rs`, `/proc/PID/cgroup` |
+//! | a target is not profiled, or not any more | the page `/targets`; `discovery/policy.rs`, `collector/reselect.rs` |
+//! | a rule keeps or drops the wrong target | `relabel/operation.rs` |
 //! | too much memory | `ebpf/common/src/limits.rs`, and the constants at the head of each table |
 //!
 //! # What always holds
@@ -64,8 +67,10 @@ pub mod address;
 pub mod choice;
 pub mod exit;
 pub mod label;
+pub mod relabel;
 pub mod text;
 
+pub mod backoff;
 pub mod log;
 pub mod metrics;
 pub mod net;

@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use parca_agent::cli::{self, Command, Error, Invocation};
+use parca_agent::config::host::HostDiscovery;
 use parca_agent::config::{Config, file};
 use parca_agent::exit::Exit;
+use parca_agent::label::LabelSet;
 use parca_agent::log::{Format, Level};
+use parca_agent::relabel::Verdict;
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -91,7 +94,11 @@ fn the_example_of_everything_sets_every_setting() {
     let diff = Config::reload_diff(&Config::defaults("host".into()), &config);
     let mut changed = [diff.at_once, diff.at_restart].concat();
     changed.sort_unstable();
-    assert_eq!(changed, visible_keys());
+    let mut keys = visible_keys();
+    // No flag, and so not in the help text.
+    keys.push("relabel-configs".into());
+    keys.sort_unstable();
+    assert_eq!(changed, keys);
 }
 
 /// Keys of a file, sorted: the flags of the help text, without the one that names the file.
@@ -151,12 +158,16 @@ fn a_flag_goes_before_a_variable_before_the_file_before_the_default() {
 #[test]
 fn what_is_printed_is_read_back_as_the_same() {
     let flags = "--node=n --external-label=a=x\"y\\ --log-level=debug --force-object=baseline \
-                 --profiling-duration=90s --temp-dir=/x";
+                 --profiling-duration=90s --temp-dir=/x --sampling-ratio=.25 --no-kubernetes --host \
+                 --pod-label-selector=b,a==c --systemd-units=ssh,a*.scope --systemd-units=b@1 --include-env-var A \
+                 --kubeconfig=/k";
     let text = printed(&format!("config print {flags}"));
     assert_eq!(
         text,
         "log-level = \"debug\"\nlog-format = \"logfmt\"\nhttp-address = \":7071\"\nnode = \"n\"\n\
-         temp-dir = \"/x\"\nprofiling-duration = \"1m30s\"\nprofiling-cpu-sampling-frequency = 100\n\
+         sampling-ratio = 0.25\nkubernetes = false\nkubeconfig = \"/k\"\npod-label-selector = \"a=c,b\"\n\
+         systemd-units = [\"ssh.service\", \"a*.scope\", \"b@1.service\"]\nsocket-path = \"\"\n\
+         containers = true\nhost = \"on\"\ninclude-env-var = [\"A\"]\ntemp-dir = \"/x\"\nprofiling-duration = \"1m30s\"\nprofiling-cpu-sampling-frequency = 100\n\
          thread-labels = true\nunwind-table-memory = \"64MiB\"\n\
          unwind-table-cache = \"/var/cache/parca-agent\"\nforce-object = \"baseline\"\n\n\
          [external-label]\na = 'x\"y\\'\n"
@@ -201,10 +212,163 @@ fn a_file_that_is_wrong_is_told_by_line_column_and_key() {
         ("node", ":1:5: key with no value, expected `=`".into()),
         ("\0", ":1:1: invalid unquoted key, expected letters, numbers, `-`, `_`".into()),
         ("[log-level]\na = 1", ":1:1: log-level: invalid type: map, expected a string".into()),
+        ("sampling-ratio = nan", ":1:18: sampling-ratio: \"NaN\" is no number from 0.0 to 1.0".into()),
+        ("sampling-ratio = -inf", ":1:18: sampling-ratio: \"-inf\" is no number from 0.0 to 1.0".into()),
+        ("sampling-ratio = 2", ":1:18: sampling-ratio: \"2\" is no number from 0.0 to 1.0".into()),
+        ("sampling-ratio = '1'", ":1:18: sampling-ratio: invalid type: string \"1\", expected a number".into()),
+        ("kubeconfig = 'a'", ":1:14: kubeconfig: \"a\" is no absolute path".into()),
+        ("pod-label-selector = 'a in (b'", ":1:22: pod-label-selector: bad selector at position 8: expected , or )".into()),
+        ("systemd-units = ['a', 'b c']", ":1:23: systemd-units: \"b c\" is no unit: ' ' is none of letters, digits and : - _ . \\ @ * ? [ ]".into()),
+        ("systemd-units = 'a,,b'", ":1:17: systemd-units: \"a,,b\" has an empty entry".into()),
+        ("systemd-units = ['']", ":1:18: systemd-units: \"\" is no unit: it has no name".into()),
+        ("systemd-units = 1", ":1:17: systemd-units: invalid type: integer `1`, expected an array of strings, or a string".into()),
+        ("include-env-var = ['A-B']", ":1:20: include-env-var: \"A-B\" is no name of a variable: letters, digits and _ only, no digit first, at most 255".into()),
+        ("host = 'yes'", ":1:8: host: \"yes\" is none of auto, on, off, true, false".into()),
+        ("host = 1", ":1:8: host: invalid type: integer `1`, expected true, false or \"auto\"".into()),
         ("\u{feff}node = 'a'", ": begins with a byte order mark; save it as UTF-8 without one".into()),
     ] {
         let (error, exit) = Written::new(text).error();
-        if (error.clone(), exit) != (format!("parca-agent.toml{expected}"), Exit::Config) { eprintln!("XX {text:?}\n   {error}"); }
+        assert_eq!((error, exit), (format!("parca-agent.toml{expected}"), Exit::Config), "{text:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_is_wrong_is_told_by_its_place_and_field() {
+    let rule = "[[relabel-configs]]\n";
+    let good = "[[relabel-configs]]\ntarget_label = 'a'\n";
+    for (text, expected) in [
+        (
+            format!("{good}{rule}sorce_labels = ['a']"),
+            r#":4:1: relabel-configs: rule 2: unknown key "sorce_labels", did you mean "source_labels"?"#,
+        ),
+        (format!("{rule}  bogus = 1"), r#":2:3: relabel-configs: rule 1: unknown key "bogus""#),
+        (
+            format!("{rule}target_label = 'a'\ntarget-label = 'b'"),
+            ":2:1: relabel-configs: rule 1: target_label is given twice",
+        ),
+        (
+            format!("{good}\n{rule}action = 'keep'\nregex = '('"),
+            r#":4:1: relabel-configs: rule 2: regex: "(" is no regular expression: found open group without closing ')'"#,
+        ),
+        (
+            format!("{rule}action = 'kep'"),
+            r#":2:10: relabel-configs: rule 1: action: "kep" is none of replace, keep, drop, keepequal, dropequal, hashmod, labelmap, labeldrop, labelkeep, lowercase, uppercase"#,
+        ),
+        (
+            format!("{rule}action = 'hashmod'\nmodulus = -8\ntarget_label = 'a'"),
+            ":3:11: relabel-configs: rule 1: modulus: -8 is no whole number from 1 on",
+        ),
+        (
+            format!("{rule}source_labels = 'a'"),
+            r#":2:17: relabel-configs: invalid type: string "a", expected a sequence"#,
+        ),
+        (format!("{rule}regex = 1"), ":2:9: relabel-configs: invalid type: integer `1`, expected a string"),
+        // The fault is in a rule even if another key stands between the rules.
+        (
+            format!("{good}[external-label]\na = 'b'\n{rule}"),
+            ":5:1: relabel-configs: rule 2: target_label: the action replace needs one",
+        ),
+        (
+            "relabel-configs = [{ target_label = 'a' }, { }]".into(),
+            ":1:44: relabel-configs: rule 2: target_label: the action replace needs one",
+        ),
+        (
+            "relabel-configs = 'drop'".into(),
+            r#":1:19: relabel-configs: invalid type: string "drop", expected an array of tables"#,
+        ),
+        (
+            "relabel-configs = ['drop']".into(),
+            r#":1:20: relabel-configs: invalid type: string "drop", expected a table"#,
+        ),
+        (good.repeat(257), ":1:1: relabel-configs: has over 256 rules"),
+    ] {
+        let (error, exit) = Written::new(&text).error();
+        assert_eq!((error, exit), (format!("parca-agent.toml{expected}"), Exit::Config), "{text:?}");
+    }
+}
+
+#[test]
+fn rules_are_printed_as_they_were_written() {
+    let text = "[[relabel-configs]]\nsource-labels = []\nseparator = ''\ntarget_label = 'a'\nreplacement = '$$1'\n\
+                [[relabel-configs]]\naction = 'LabelDrop'\nregex = 'a\\.b\"'\n";
+    let file = Written::new(text);
+    let printed = printed(&format!("--config-path={} config print", file.path.display()));
+    assert!(
+        printed.ends_with(
+            "[[relabel-configs]]\nsource_labels = []\nseparator = \"\"\ntarget_label = \"a\"\n\
+             replacement = \"$$1\"\n\n[[relabel-configs]]\nregex = 'a\\.b\"'\naction = \"labeldrop\"\n"
+        ),
+        "{printed}"
+    );
+    let again = Written::new(printed);
+    let of = |file: &Written| run(&format!("--config-path={}", file.path.display()), &[]);
+    assert_eq!(of(&again), of(&file));
+    assert_eq!(of(&file).discovery.relabel.get(1).unwrap().to_string(), r#"labeldrop regex="a\\.b\"""#);
+}
+
+#[test]
+fn the_example_of_rules_keeps_names_and_drops() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/relabel.toml");
+    let rules = run(&format!("--config-path={}", path.display()), &[]).discovery.relabel;
+    let applied = |labels: &[(&str, &str)]| {
+        let mut labels: LabelSet = labels.iter().copied().collect();
+        (rules.apply(&mut labels), labels.to_string())
+    };
+    let pod = [("namespace", "shop"), ("__meta_kubernetes_pod_label_app", "cart")];
+    let named = r#"{__meta_kubernetes_pod_label_app="cart",app="cart",namespace="shop"}"#;
+    assert_eq!(applied(&pod), (Verdict::Kept, named.to_owned()));
+    assert_eq!(applied(&[("namespace", "shop2")]).0, Verdict::Dropped { rule: 0 });
+    assert_eq!(applied(&[("systemd_unit", "nginx.service")]).0, Verdict::Kept);
+    assert_eq!(applied(&[("systemd_unit", "systemd-udevd.service")]).0, Verdict::Dropped { rule: 2 });
+    assert_eq!(applied(&[("systemd_unit", "session-4.scope")]).0, Verdict::Dropped { rule: 2 });
+}
+
+#[test]
+fn a_list_is_one_setting() {
+    let file = Written::new("systemd-units = ['a', 'b.scope']\ninclude-env-var = 'A, B'");
+    let path = file.path.to_str().unwrap();
+    let config = |line: &str, variables: &[(&str, &str)]| {
+        let discovery = run(&format!("--config-path={path} {line}"), variables).discovery;
+        let joined = |entries: Vec<&str>| entries.join(" ");
+        (joined(discovery.systemd_units.iter().collect()), joined(discovery.variables.iter().collect()))
+    };
+    let variables = [("PARCA_AGENT_SYSTEMD_UNITS", "c,d"), ("PARCA_AGENT_INCLUDE_ENV_VAR", "")];
+    for (line, variables, units, names) in [
+        ("", &[][..], "a.service b.scope", "A B"),
+        ("", &variables[..], "c.service d.service", ""),
+        ("--systemd-units=e --systemd-units e.service,f", &variables[..], "e.service f.service", ""),
+        ("--systemd-units= --include-env-var=C", &variables[..], "", "C"),
+    ] {
+        assert_eq!(config(line, variables), (units.to_owned(), names.to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn host_is_a_bool_or_auto() {
+    for (line, expected) in [
+        ("", HostDiscovery::Auto),
+        ("--host", HostDiscovery::On),
+        ("--host=on", HostDiscovery::On),
+        ("--host=true", HostDiscovery::On),
+        ("--no-host", HostDiscovery::Off),
+        ("--host=off", HostDiscovery::Off),
+        ("--host=false", HostDiscovery::Off),
+        ("--host=auto", HostDiscovery::Auto),
+    ] {
+        assert_eq!(run(line, &[]).discovery.host, expected, "{line}");
+    }
+    for (text, expected) in [
+        ("true", HostDiscovery::On),
+        ("false", HostDiscovery::Off),
+        ("'auto'", HostDiscovery::Auto),
+        ("'on'", HostDiscovery::On),
+    ] {
+        let file = Written::new(format!("host = {text}"));
+        assert_eq!(
+            run(&format!("--config-path={}", file.path.display()), &[]).discovery.host,
+            expected,
+            "{text}"
+        );
     }
 }
 
@@ -277,6 +441,12 @@ fn a_command_line_that_is_wrong_is_told_by_name() {
         ("config check a b", r#"unknown command "config check a b""#),
         ("config check", "there is no file to check: write config check PATH, or set --config-path"),
         ("worker --node=a", "worker takes no flags"),
+        ("--sampling-ratio=NaN", r#"--sampling-ratio: "NaN" is no number from 0.0 to 1.0"#),
+        ("--pod-label-selector=a=,,", "--pod-label-selector: bad selector at position 4: expected a key"),
+        ("--systemd-units=a,", r#"--systemd-units: "a," has an empty entry"#),
+        ("--host auto", r#"unknown command "auto""#),
+        ("--no-host=true", r#"flag "--no-host" takes no value"#),
+        ("--relabel-configs=a", "--relabel-configs: can be set in the file alone, as [[relabel-configs]]"),
         ("-- --node=a", r#"unknown command "--node=a""#),
     ] {
         let error = load(line, &[]).unwrap_err();

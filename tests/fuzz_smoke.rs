@@ -8,9 +8,10 @@ mod entries;
 
 use entries::ENTRIES;
 use parca_agent::cli::{self, Invocation};
+use parca_agent::discovery::kubernetes::event::{self, Event};
 use parca_agent::http::head::Head;
 use parca_agent::http::selector::Selector;
-use parca_agent::process::cgroup::CgroupPath;
+use parca_agent::process::cgroup::Cgroups;
 use parca_agent::process::mapping::parse_maps;
 use parca_agent::process::stat;
 use parca_agent::sample::btf;
@@ -62,10 +63,12 @@ fn each_entry_has_a_target_and_seeds() {
 
 #[test]
 fn seeds_are_what_they_are_named() {
-    assert!(CgroupPath::parse(&seed("cgroup", "hybrid")).is_some());
+    assert!(Cgroups::parse(&seed("cgroup", "hybrid")).is_some());
     assert_eq!(parse_maps(&seed("maps", "process")).count(), 3);
     assert_eq!(stat::start_ticks(&seed("stat", "plain")), Some(12345));
     assert_eq!(RawSample::decode(&seed("sample", "two_stacks"), &|_| None).unwrap().kernel_stack.len(), 2);
+    let Event::Pod(pod) = event::decode(&seed("pod", "added")).unwrap() else { panic!("a pod") };
+    assert_eq!(pod.status.container_statuses.len(), 1);
     assert!(decode_process_event(&seed("process_event", "kind_1")).is_some());
     assert!(btf::task_offsets(&seed("types", "task_struct")).is_ok());
     assert!(Request::decode(&seed("request", "identify")).is_ok());
@@ -88,6 +91,18 @@ fn seeds_are_what_they_are_named() {
     assert!(Selector::parse(&text("selector", "matchers")).is_ok());
     assert!(Head::parse(&seed("head", "query")).is_ok());
     assert!(!KernelSymbols::read(&seed("kallsyms", "few")[..]).unwrap().is_empty());
+    for name in ["every_action", "doubling"] {
+        let invocation = Invocation {
+            arguments: vec!["--config-path=f".into()],
+            host_name: "host".to_owned(),
+            ..Invocation::default()
+        };
+        let loaded = cli::load(&invocation, |_| Ok(text("relabel", name)));
+        assert!(
+            matches!(loaded, Ok(cli::Command::Run { config, .. }) if !config.discovery.relabel.is_empty()),
+            "{name}"
+        );
+    }
     for name in ["everything", "alias"] {
         let arguments = vec!["config".into(), "check".into(), name.into()];
         let invocation = Invocation { arguments, host_name: "host".to_owned(), ..Invocation::default() };

@@ -28,6 +28,8 @@ mod registers;
 mod replacement;
 #[path = "modern/sample.rs"]
 mod sample;
+#[path = "modern/selection.rs"]
+mod selection;
 #[path = "modern/task.rs"]
 mod task;
 #[path = "modern/unwinder.rs"]

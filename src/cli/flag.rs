@@ -25,7 +25,7 @@ pub(super) struct Flag {
 impl Flag {
     /// Whether it stands for true when it has no value.
     pub(super) fn is_bool(self) -> bool {
-        self.value_name == "bool"
+        matches!(self.value_name, "bool" | "bool-or-auto")
     }
 }
 

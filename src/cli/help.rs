@@ -20,6 +20,7 @@ Flags:
 
 const NOTES: &str = "
 --name VALUE is the same as --name=VALUE. A BOOL flag alone means true, and --no-name means false.
+The file alone can hold [[relabel-configs]]: rules for targets, as in Prometheus.
 A flag is also a variable, --log-level is PARCA_AGENT_LOG_LEVEL, and a key of the file, log-level.
 A flag goes before a variable, a variable before the file, the file before the default.
 Exit codes: 0 clean, 1 failure, 2 wrong command line, 77 missing privilege or kernel feature,
@@ -34,7 +35,8 @@ pub(super) fn text() -> String {
     let mut text = USAGE.to_owned();
     for flag in flag::all().into_iter().filter(|flag| !flag.hidden) {
         let value = values.iter().find(|(key, _)| key == flag.name);
-        let default = value.map_or("none", |(_, value)| value.as_str());
+        let given = value.filter(|(_, value)| !value.is_empty() && value != "[]");
+        let default = given.map_or("none", |(_, value)| value.as_str());
         let (name, value_name) = (flag.name, flag.value_name.to_ascii_uppercase());
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  --{name}={value_name}");

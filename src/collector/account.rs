@@ -17,6 +17,8 @@ pub struct Received {
     pub closing: u64,
     /// In published windows.
     pub written: u64,
+    /// Not wanted by anyone, and nevertheless sent by the kernel.
+    pub unwanted: u64,
     /// Lost because their record could not be decoded.
     pub undecodable: u64,
     /// Lost because the window was full.
@@ -34,8 +36,11 @@ pub struct Account {
 }
 
 /// Reasons for which the kernel side drops a sample.
-const KERNEL_LOSSES: [(&str, Counter); 2] =
-    [("ring_full", Counter::SampleRingFull), ("count_map_full", Counter::CountMapFull)];
+const KERNEL_LOSSES: [(&str, Counter); 3] =
+    [("ring_full", Counter::SampleRingFull), ("count_map_full", Counter::CountMapFull), NOT_SELECTED];
+
+/// Not wanted: of a target that is left out, or one of many of a target that is sampled less often.
+const NOT_SELECTED: (&str, Counter) = ("not_selected", Counter::NotSelected);
 
 impl Account {
     /// Empty books beside the counters of the BPF programs.
@@ -69,6 +74,7 @@ impl Account {
         let dropped = [
             lost[0],
             lost[1],
+            (NOT_SELECTED.0, lost[2].1 + received.unwanted),
             ("undecodable", received.undecodable),
             ("window_full", received.window_full),
             ("closing_full", received.closing_full),
@@ -76,7 +82,7 @@ impl Account {
         let labels = dropped.map(|(reason, _)| [("reason", reason)]);
         exposition.counter(
             "samples_dropped",
-            "Samples that were lost, by reason.",
+            "Samples that are in no profile, by reason.",
             labels.iter().zip(dropped).map(|(labels, (_, count))| (&labels[..], count)),
         );
         let queued = [("kernel", in_kernel), ("window", received.in_window), ("closing", received.closing)];

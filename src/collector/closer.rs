@@ -1,28 +1,28 @@
 //! Closes windows on a thread of its own: joins to raw samples all that is known of them, and publishes.
 
 use super::account::Account;
+use super::attribute::Attributor;
 use super::inspector::{Answer, read_process};
 use super::library::ObjectLibrary;
 use super::reread::Rereads;
 use crate::address::KernelAddress;
-use crate::discovery::host::HostTargets;
-use crate::label::LabelSet;
+use crate::discovery::Discovery;
+use crate::discovery::policy::Outcome;
 use crate::metrics::{Counter, Exposition};
 use crate::object::{Object, ObjectId};
-use crate::process::cgroup::{CgroupResolver, Cgroups};
 use crate::process::image::AddressSpace;
-use crate::process::table::ImageInfo;
 use crate::profile::Window;
-use crate::profile::collect::{RawStack, RawWindow};
+use crate::profile::collect::RawWindow;
 use crate::profile::frame::{Frame, Unresolved};
 use crate::profile::publish::Windows;
 use crate::profile::resolve::{Images, processes_to_reread, resolve};
 use crate::profile::stack::StackTable;
 use crate::sample::boot_time;
+use crate::sample::selection::Selection;
 use crate::symbolize::kernel::KernelSymbolizer;
 use smol::channel::{Receiver, Sender};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Processes that are read again in one window because an address of theirs has no mapping.
@@ -43,13 +43,10 @@ pub struct FullWindow {
     pub period: Duration,
 }
 
-/// Labels that go on every target; they can change while the agent runs.
-pub type BaseLabels = Arc<Mutex<LabelSet>>;
-
 /// Everything that closing needs.
 pub struct Closer {
-    pub(super) node: String,
-    pub(super) external_labels: BaseLabels,
+    pub(super) discovery: Arc<Discovery>,
+    pub(super) selection: Option<Arc<Selection>>,
     pub(super) objects: Arc<ObjectLibrary>,
     pub(super) account: Arc<Account>,
     pub(super) windows: Arc<Windows>,
@@ -84,34 +81,23 @@ impl Closer {
     /// Closes windows until no more can come.
     pub(super) fn run(self, windows: &Receiver<FullWindow>) {
         let mut kernel = KernelSymbolizer::new();
-        let mut cgroups = CgroupResolver::new();
         let mut rereads = Rereads::default();
-        let mut targets: Option<(LabelSet, HostTargets)> = None;
+        let mut attributor =
+            Attributor::new(self.discovery.clone(), self.objects.clone(), self.selection.clone());
         while let Ok(mut full) = windows.recv_blocking() {
-            let labels = self.external_labels.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            // The targets stay the same objects until the labels change.
-            let (_, host) = match targets.take().filter(|(known, _)| *known == labels) {
-                Some(unchanged) => targets.insert(unchanged),
-                None => {
-                    let host = HostTargets::new(&self.node, &labels);
-                    targets.insert((labels, host))
-                }
-            };
+            attributor.wait_for_names(&full.raw, &full.images, full.duration);
             self.reread(&mut full, &mut rereads);
-            self.close(&full, &mut kernel, &mut cgroups, host);
+            self.close(&full, &mut kernel, &mut attributor);
+            self.discovery.end_window();
         }
     }
 
-    fn close(
-        &self,
-        full: &FullWindow,
-        kernel: &mut KernelSymbolizer,
-        cgroups: &mut CgroupResolver,
-        host: &mut HostTargets,
-    ) {
-        let resolved = resolve(&full.raw, &full.images, |raw, image, comm| {
-            host.target(comm, cgroups_of(raw, image, cgroups))
-        });
+    fn close(&self, full: &FullWindow, kernel: &mut KernelSymbolizer, attributor: &mut Attributor) {
+        let resolved =
+            resolve(&full.raw, &full.images, |raw, image| match attributor.attribute(raw, image) {
+                Outcome::Profiled { target, .. } => Some(target),
+                Outcome::LeftOut { .. } => None,
+            });
         for (reason, counter) in Unresolved::ALL.iter().zip(&self.metrics.unresolved) {
             counter.add(resolved.unresolved_stacks.get(reason).copied().unwrap_or_default());
         }
@@ -127,7 +113,8 @@ impl Closer {
         };
         let mut received = self.account.received();
         received.closing -= full.raw.samples();
-        received.written += resolved.samples.0;
+        received.written += resolved.samples;
+        received.unwanted += resolved.unwanted;
         self.windows.publish(Arc::new(window));
     }
 
@@ -139,15 +126,16 @@ impl Closer {
         for (process, image) in stale.into_iter().take(MAX_REREADS) {
             let Some(info) = full.images.get_mut(&(process, image)) else { continue };
             let read_at = boot_time();
-            let inspected = read_process(process, &self.objects);
+            let inspected = read_process(process, &self.objects, &self.discovery);
             let known = match &info.address_space {
                 AddressSpace::Known { mappings, .. } => Some(mappings.clone()),
                 _ => None,
             };
-            let found = inspected.as_ref().is_some_and(|new| Some(&new.mappings) != known.as_ref());
+            let new = inspected.as_ref().and_then(|new| new.mappings.clone());
+            let found = new.is_some() && new != known;
             rereads.record(process, now, found);
-            let Some(inspected) = inspected else { continue };
-            info.address_space = AddressSpace::Known { mappings: inspected.mappings.clone(), read_at };
+            let (Some(inspected), Some(mappings)) = (inspected, new) else { continue };
+            info.address_space = AddressSpace::Known { mappings, read_at };
             // The collector may be gone, at the end.
             let _ = self.answers.try_send(Answer { process, read_at, inspected: Some(inspected) });
         }
@@ -166,14 +154,4 @@ impl Closer {
         let objects = ids.into_iter().filter_map(|id| Some((id, self.objects.get(id)?))).collect();
         (addresses, objects)
     }
-}
-
-/// The cgroups of a stack's process: as `/proc` told, or by the id that the sample holds where the process
-/// was gone too soon.
-fn cgroups_of(
-    raw: &RawStack,
-    image: Option<&ImageInfo>,
-    cgroups: &mut CgroupResolver,
-) -> Option<Arc<Cgroups>> {
-    image.and_then(|image| image.cgroups.clone()).or_else(|| cgroups.find(raw.cgroup))
 }

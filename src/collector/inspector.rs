@@ -1,11 +1,15 @@
 //! Reads processes on threads of its own: what `/proc` tells, and which object files are mapped.
 
 use super::library::ObjectLibrary;
+use crate::discovery::attribution::Attribution;
+use crate::discovery::policy::Outcome;
+use crate::discovery::{Discovery, Facts};
 use crate::metrics::{Counter, Exposition};
-use crate::object::FileOffset;
 use crate::object::mapped::MappedRange;
+use crate::object::{FileOffset, ObjectId};
+use crate::process::details::Details;
 use crate::process::id::{BootTime, ProcessId};
-use crate::process::inspect::{inspect, is_alive};
+use crate::process::inspect::{inspect, is_alive, read_details, read_mappings};
 use crate::process::mapping::{Backing, Mapping, Mappings, MapsEntry};
 use crate::process::table::Inspected;
 use crate::sample::boot_time;
@@ -63,17 +67,22 @@ impl InspectorMetrics {
 
 impl Inspector {
     /// Starts the threads.
-    pub fn start(objects: &Arc<ObjectLibrary>, tables: Option<Arc<UnwindTables>>) -> io::Result<Self> {
+    pub fn start(
+        objects: &Arc<ObjectLibrary>,
+        tables: Option<Arc<UnwindTables>>,
+        discovery: &Arc<Discovery>,
+    ) -> io::Result<Self> {
         let (requests, incoming) = bounded(QUEUE);
         // An answer follows from a request, and the collector takes answers as often as it makes requests.
         let (outgoing, answers) = bounded(2 * QUEUE);
         let metrics = Arc::new(InspectorMetrics::default());
         for index in 0..THREADS {
             let (incoming, outgoing) = (incoming.clone(), outgoing.clone());
-            let (objects, tables, metrics) = (objects.clone(), tables.clone(), metrics.clone());
-            thread::Builder::new()
-                .name(format!("inspect-{index}"))
-                .spawn(move || serve(&incoming, &outgoing, &objects, tables.as_deref(), &metrics))?;
+            let (objects, tables) = (objects.clone(), tables.clone());
+            let (discovery, metrics) = (discovery.clone(), metrics.clone());
+            thread::Builder::new().name(format!("inspect-{index}")).spawn(move || {
+                serve(&incoming, &outgoing, &objects, tables.as_deref(), &discovery, &metrics);
+            })?;
         }
         Ok(Self { requests, answers, metrics })
     }
@@ -106,18 +115,21 @@ fn serve(
     answers: &Sender<Answer>,
     objects: &ObjectLibrary,
     tables: Option<&UnwindTables>,
+    discovery: &Discovery,
     metrics: &InspectorMetrics,
 ) {
     while let Ok(process) = requests.recv_blocking() {
         let replaced = tables.map(|tables| tables.before_reading(process));
         let read_at = boot_time();
-        let inspected = read_process(process, objects);
+        let inspected = read_process(process, objects, discovery);
         match inspected {
             Some(_) => metrics.read.increment(),
             None => metrics.gone.increment(),
         }
-        if let (Some(tables), Some(replaced), Some(inspected)) = (tables, replaced, &inspected) {
-            tables.publish(process, &inspected.mappings, read_at, replaced);
+        if let (Some(tables), Some(replaced), Some(inspected)) = (tables, replaced, &inspected)
+            && let Some(mappings) = &inspected.mappings
+        {
+            tables.publish(process, mappings, read_at, replaced);
         }
         if answers.send_blocking(Answer { process, read_at, inspected }).is_err() {
             return;
@@ -125,16 +137,50 @@ fn serve(
     }
 }
 
-/// Reads a process and opens the files it maps; `None` if it is gone.
-pub fn read_process(process: ProcessId, objects: &ObjectLibrary) -> Option<Inspected> {
-    let inspection = inspect(process)?;
-    let mappings: Vec<_> =
-        inspection.mappings.iter().map(|entry| to_mapping(process, entry, objects)).collect();
+/// Reads a process and opens the files it maps; `None` if it is gone. Of one that nobody wants no more is read than
+/// what decides that.
+pub fn read_process(process: ProcessId, objects: &ObjectLibrary, discovery: &Discovery) -> Option<Inspected> {
+    let identity = inspect(process)?;
+    let cgroups = identity.cgroups.map(Arc::new);
+    let wanted = discovery.wanted();
+    let mut details = wanted.is_any().then(|| read_details(process, &wanted));
+    let facts = Facts {
+        process: Some(process),
+        comm: identity.comm,
+        cgroups: cgroups.clone(),
+        details: details.clone().map(Arc::new),
+        executable: None,
+    };
+    // What the executable is becomes known only after its mappings.
+    let is_wanted = wanted.executable || is_wanted(&discovery.attribute(&facts));
+    let mut mappings = None;
+    if is_wanted {
+        let entries = read_mappings(process)?;
+        let read: Vec<_> = entries.iter().map(|entry| to_mapping(process, entry, objects)).collect();
+        if let Some(details) = &mut details {
+            details.object = executable_of(details, &entries, &read);
+        }
+        mappings = Some(Arc::new(Mappings::new(read)));
+    }
     // The files were opened through the process's own directory: it must have been its own to the end.
     is_alive(process).then(|| Inspected {
-        comm: inspection.comm,
-        cgroups: inspection.cgroups.map(Arc::new),
-        mappings: Arc::new(Mappings::new(mappings)),
+        comm: identity.comm,
+        cgroups,
+        details: details.map(Arc::new),
+        mappings,
+    })
+}
+
+fn is_wanted(attribution: &Attribution) -> bool {
+    attribution.is_waiting || matches!(attribution.outcome, Outcome::Profiled { .. })
+}
+
+/// Which of the mapped files the process executes.
+fn executable_of(details: &Details, entries: &[MapsEntry], mappings: &[Mapping]) -> Option<ObjectId> {
+    let executable = details.executable.as_deref()?;
+    entries.iter().zip(mappings).find_map(|(entry, mapping)| match &entry.backing {
+        Backing::File { file, .. } if *file.path == *executable => Some(mapping.object?.0),
+        _ => None,
     })
 }
 

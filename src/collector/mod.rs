@@ -8,16 +8,19 @@
 //! ```
 
 pub mod account;
+mod attribute;
 pub mod closer;
 pub mod inspector;
 pub mod library;
 mod reread;
+mod reselect;
 pub mod stack_ends;
 pub mod table_cache;
 pub mod tabulator;
 pub mod unwind_report;
 mod vdso;
 
+use crate::discovery::Discovery;
 use crate::metrics::{Exposition, Gauge, Registry};
 use crate::process::event::{ProcessChange, ProcessEvent};
 use crate::process::image::ImageId;
@@ -31,10 +34,11 @@ use crate::sample::tables::UnwindTables;
 use crate::sample::{Record, Sampler, SamplerOptions, boot_time};
 use account::{Account, Received};
 use async_io::{Async, Timer};
-use closer::{BaseLabels, Closer, CloserMetrics, FullWindow};
+use closer::{Closer, CloserMetrics, FullWindow};
 use inspector::{Answer, Inspector};
 use library::ObjectLibrary;
 use parca_agent_common::unwind::StackEnd;
+use reselect::Reselection;
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use smol::future::{self, FutureExt};
 use stack_ends::StackEnds;
@@ -71,10 +75,6 @@ pub struct CollectorOptions {
     pub duration: Duration,
     /// How samples are taken.
     pub sampler: SamplerOptions,
-    /// Value of the label `node`.
-    pub node: String,
-    /// Labels on every target.
-    pub external_labels: BaseLabels,
 }
 
 /// Reads samples until it is told to stop.
@@ -87,6 +87,7 @@ pub struct Collector {
     processes: ProcessTable,
     inspector: Inspector,
     tables: Option<Arc<UnwindTables>>,
+    reselection: Reselection,
     window: RawWindow,
     window_began: Instant,
     /// When the window ended, while some of its samples are still to be read.
@@ -115,6 +116,7 @@ impl Collector {
         options: CollectorOptions,
         sampler: Sampler,
         objects: &Arc<ObjectLibrary>,
+        discovery: &Arc<Discovery>,
         windows: Arc<Windows>,
     ) -> io::Result<Self> {
         let account = Arc::new(Account::new(sampler.counters()));
@@ -122,8 +124,8 @@ impl Collector {
         let (to_table, answers) = bounded(1024);
         let closer_metrics = Arc::new(CloserMetrics::new());
         let closer = Closer {
-            node: options.node.clone(),
-            external_labels: options.external_labels.clone(),
+            discovery: discovery.clone(),
+            selection: sampler.selection(),
             objects: objects.clone(),
             account: account.clone(),
             windows,
@@ -141,15 +143,16 @@ impl Collector {
             ObjectKind::Modern => REFRESH_WITH_EVENTS,
             ObjectKind::Baseline => REFRESH_WITHOUT_EVENTS,
         };
-        let tables = sampler.tables();
+        let (tables, selection) = (sampler.tables(), sampler.selection());
         Ok(Self {
             options,
             sampler,
             wakeups,
             met_process: false,
             processes: ProcessTable::new(refresh),
-            inspector: Inspector::start(objects, tables.clone())?,
+            inspector: Inspector::start(objects, tables.clone(), discovery)?,
             tables,
+            reselection: Reselection::new(discovery.clone(), selection),
             window: RawWindow::default(),
             window_began: Instant::now(),
             window_cut: None,
@@ -169,6 +172,7 @@ impl Collector {
         let (inspector, closer) = (self.inspector.metrics(), self.closer_metrics.clone());
         let object = self.sampler.object().name();
         let (tables, stack_ends) = (self.tables.clone(), self.stack_ends.clone());
+        let selection = self.sampler.selection();
         registry.register(move |exposition| {
             account.collect(exposition);
             inspector.collect(exposition);
@@ -177,6 +181,9 @@ impl Collector {
             stack_ends.collect(exposition);
             if let Some(tables) = &tables {
                 tables.collect(exposition);
+            }
+            if let Some(selection) = &selection {
+                selection.collect(exposition);
             }
             let labels = [("object", object)];
             exposition.gauge("bpf_object", "The BPF object in use.", [(&labels[..], 1.0)]);
@@ -293,6 +300,9 @@ impl Collector {
         self.window_cut = None;
         let images = self.images_of(&raw);
         self.processes.purge(boot_time());
+        if self.reselection.end_window() {
+            self.processes.forget_unwanted();
+        }
         if let Some(tables) = &self.tables {
             tables.retain(|process| self.processes.contains(process));
         }
@@ -412,7 +422,7 @@ impl<'a> Batch<'a> {
         if sample.user_end == StackEnd::NoMapping || sample.unknown_process {
             self.processes.expire(sample.process, sample.time);
         }
-        let observed = self.processes.observe(sample.process, sample.time, leader_comm)?;
+        let observed = self.processes.observe(sample.process, sample.time, sample.cgroup, leader_comm)?;
         self.met_process |= observed.inspect;
         if observed.inspect && !self.inspector.request(sample.process) {
             self.processes.refuse(sample.process);

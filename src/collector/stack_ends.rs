@@ -112,6 +112,7 @@ mod tests {
             guessed: false,
             unknown_process: false,
             count: 2,
+            weight: 1,
         }
     }
 

@@ -11,7 +11,8 @@ use std::io::Read;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 /// Longest file that is read, in bytes: far more than all settings together need.
 const MAX_BYTES: u64 = 1 << 20;
@@ -197,15 +198,27 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str, keys: Keys<'_>) -> Re
         let span = fault.span();
         let start = span.as_ref().map_or(0, |span| span.start);
         // The span of a table is its header alone, so the key of a fault is the last before it.
-        let begin = |key: Range<usize>, value: Range<usize>| key.start.min(value.start);
-        let key = entries.iter().rev().find(|(key, value)| begin(key.span(), value.span()) <= start);
+        let last_begin = |(key, value): &(&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+            let begins =
+                [key.span().start.min(value.span().start)].into_iter().chain(elements(value.get_ref()));
+            begins.filter(|begin| *begin <= start).max()
+        };
+        let key = entries
+            .iter()
+            .filter_map(|entry| Some((last_begin(entry)?, entry.0)))
+            .max_by_key(|(begin, _)| *begin);
         let reason = one_line(fault.message());
         let problem = match key {
-            Some((key, _)) => Problem::Value { key: key.get_ref().to_string(), reason },
+            Some((_, key)) => Problem::Value { key: key.get_ref().to_string(), reason },
             None => Problem::Syntax(reason),
         };
         error(problem, span)
     })
+}
+
+/// Where the elements of an array begin: those of an array of tables may have other keys between them.
+fn elements<'a>(value: &'a DeValue<'_>) -> impl Iterator<Item = usize> + 'a {
+    value.as_array().into_iter().flat_map(|array| array.iter()).map(|element| element.span().start)
 }
 
 fn bad_key(name: &str, table: &DeTable<'_>, keys: Keys<'_>) -> Option<Problem> {

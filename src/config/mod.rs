@@ -4,22 +4,33 @@
 //! here, once.
 
 pub mod address;
+pub mod decimal;
 pub mod directory;
+pub mod discovery;
 pub mod duration;
 pub mod file;
+pub mod file_path;
 pub mod forced_object;
 pub mod frequency;
+pub mod host;
 pub mod label_table;
 pub mod labels;
+pub mod list;
 pub mod node;
+pub mod pod_selector;
+pub mod relabel_rules;
+pub mod sampling_ratio;
 pub mod table_cache;
 pub mod table_memory;
 pub mod text;
+pub mod unit_pattern;
+pub mod variable_name;
 pub mod window;
 
 use crate::label::LabelSet;
 use crate::log;
 use address::HttpAddress;
+use discovery::DiscoveryConfig;
 use forced_object::ForcedObject;
 use frequency::Frequency;
 use std::path::PathBuf;
@@ -36,6 +47,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Labels of every profile.
     pub labels: LabelConfig,
+    /// Who is profiled, and under which labels.
+    pub discovery: DiscoveryConfig,
     /// What is measured.
     pub profiling: ProfilingConfig,
     /// Where the agent makes its private directory for temporary files.
@@ -91,6 +104,7 @@ impl Config {
             log: LogConfig { level: log::Level::Info, format: log::Format::Logfmt },
             http: HttpConfig { address: HttpAddress::DEFAULT },
             labels: LabelConfig { node, external: LabelSet::default() },
+            discovery: DiscoveryConfig::default(),
             profiling: ProfilingConfig {
                 duration: WindowDuration::DEFAULT,
                 frequency: Frequency::DEFAULT,
@@ -106,21 +120,43 @@ impl Config {
     /// What a reload from one configuration to another changes.
     pub fn reload_diff(old: &Self, new: &Self) -> ReloadDiff {
         // Taken apart, so that a new setting has to be put into one of the two lists.
-        let Self { log, http, labels, profiling, temp_dir } = old;
+        let Self { log, http, labels, discovery, profiling, temp_dir } = old;
         let LogConfig { level, format } = log;
         let HttpConfig { address } = http;
         let LabelConfig { node, external } = labels;
+        let DiscoveryConfig {
+            sampling_ratio,
+            relabel,
+            kubernetes,
+            kubeconfig,
+            pod_selector,
+            systemd_units,
+            socket_path,
+            containers,
+            host,
+            variables,
+        } = discovery;
         let ProfilingConfig { duration, frequency, thread_labels, table_memory, table_cache, forced_object } =
             profiling;
         let at_once = [
             ("log-level", *level != new.log.level),
             ("log-format", *format != new.log.format),
             ("external-label", *external != new.labels.external),
+            ("sampling-ratio", *sampling_ratio != new.discovery.sampling_ratio),
+            ("relabel-configs", *relabel != new.discovery.relabel),
             ("thread-labels", *thread_labels != new.profiling.thread_labels),
         ];
         let at_restart = [
             ("http-address", *address != new.http.address),
             ("node", *node != new.labels.node),
+            ("kubernetes", *kubernetes != new.discovery.kubernetes),
+            ("kubeconfig", *kubeconfig != new.discovery.kubeconfig),
+            ("pod-label-selector", *pod_selector != new.discovery.pod_selector),
+            ("systemd-units", *systemd_units != new.discovery.systemd_units),
+            ("socket-path", *socket_path != new.discovery.socket_path),
+            ("containers", *containers != new.discovery.containers),
+            ("host", *host != new.discovery.host),
+            ("include-env-var", *variables != new.discovery.variables),
             ("temp-dir", *temp_dir != new.temp_dir),
             ("profiling-duration", *duration != new.profiling.duration),
             ("profiling-cpu-sampling-frequency", *frequency != new.profiling.frequency),
@@ -149,6 +185,7 @@ fn changed(keys: &[(&'static str, bool)]) -> Vec<&'static str> {
 mod tests {
     use super::{Config, ReloadDiff};
     use crate::log;
+    use crate::relabel::{Fields, Rule, Rules};
 
     fn defaults() -> Config {
         Config::defaults("host".into())
@@ -166,8 +203,21 @@ mod tests {
         new.log.format = log::Format::Json;
         new.labels.external.set("region", "eu-1");
         new.profiling.thread_labels = false;
+        new.discovery.sampling_ratio = "0.5".parse().unwrap();
+        let fields = Fields { action: Some("drop".parse().unwrap()), ..Fields::default() };
+        new.discovery.relabel = Rules::new(vec![Rule::new(1, fields).unwrap()]).unwrap();
         let diff = Config::reload_diff(&defaults(), &new);
-        assert_eq!(diff.at_once, ["log-level", "log-format", "external-label", "thread-labels"]);
+        assert_eq!(
+            diff.at_once,
+            [
+                "log-level",
+                "log-format",
+                "external-label",
+                "sampling-ratio",
+                "relabel-configs",
+                "thread-labels"
+            ]
+        );
         assert!(diff.at_restart.is_empty(), "{diff:?}");
     }
 
@@ -176,6 +226,14 @@ mod tests {
         let mut new = Config::defaults("other".into());
         new.http.address = "127.0.0.1:80".parse().unwrap();
         new.temp_dir = "/var/tmp".into();
+        new.discovery.kubernetes = false;
+        new.discovery.kubeconfig = "/a".parse().unwrap();
+        new.discovery.pod_selector = "a=b".parse().unwrap();
+        new.discovery.systemd_units = "a".parse().unwrap();
+        new.discovery.socket_path = "/b".parse().unwrap();
+        new.discovery.containers = false;
+        new.discovery.host = "on".parse().unwrap();
+        new.discovery.variables = "A".parse().unwrap();
         new.profiling.duration = "1m".parse().unwrap();
         new.profiling.frequency = "99".parse().unwrap();
         new.profiling.table_memory = "8MiB".parse().unwrap();
@@ -188,6 +246,14 @@ mod tests {
             [
                 "http-address",
                 "node",
+                "kubernetes",
+                "kubeconfig",
+                "pod-label-selector",
+                "systemd-units",
+                "socket-path",
+                "containers",
+                "host",
+                "include-env-var",
                 "temp-dir",
                 "profiling-duration",
                 "profiling-cpu-sampling-frequency",

@@ -1,9 +1,319 @@
 //! Who runs on this host: from a process to the target that its samples are named after.
+//!
+//! ```text
+//! /proc/PID/cgroup -> membership -\
+//! API server, container runtimes --> claim -> labels -> policy -> target, or why there is none
+//! systemd's bus ------------------/
+//! ```
+//! The sources fill what they know in their own time. [`Discovery::attribute`] puts it together for one process; it
+//! does no I/O and may be called from any thread.
 
+pub mod attribution;
+pub mod cardinality;
 pub mod catalogue;
+pub mod claim;
 pub mod container;
-pub mod host;
+pub mod kubernetes;
 pub mod membership;
+pub mod policy;
+mod process_labels;
+pub mod report;
+pub mod runtime;
 pub mod status;
 pub mod systemd;
 pub mod target;
+pub mod unknown;
+
+use crate::label::LabelSet;
+use crate::metrics::{Counter, Exposition};
+use crate::object::Object;
+use crate::process::cgroup::Cgroups;
+use crate::process::comm::Comm;
+use crate::process::details::{Details, DetailsWanted};
+use crate::process::id::ProcessId;
+use attribution::{Attribution, Attributions, Key};
+use cardinality::Cardinality;
+use claim::{Claim, Claimed, Sources, Unclaimed};
+use policy::{LeftOut, Outcome, Policy};
+use process_labels::{Wanted, put_machine, put_process};
+use report::{Report, TargetEntry};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Value of `__name__` on every profile.
+pub const PROFILE_NAME: &str = "parca_agent_cpu";
+
+/// What is known of a process.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Who it is; `None` if that does not matter to anyone.
+    pub process: Option<ProcessId>,
+    /// Its name.
+    pub comm: Comm,
+    /// Its cgroups, if known.
+    pub cgroups: Option<Arc<Cgroups>>,
+    /// What rules wanted read of it.
+    pub details: Option<Arc<Details>>,
+    /// The file that it executes.
+    pub executable: Option<Arc<Object>>,
+}
+
+/// What can change while the agent runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// Which targets are profiled, and how.
+    pub policy: Policy,
+    /// Value of the label `node`.
+    pub node: String,
+    /// Labels on every target.
+    pub external_labels: LabelSet,
+    /// Variables of the environment that rules may read.
+    pub environment: Vec<String>,
+}
+
+/// Names the targets of processes.
+#[derive(Debug)]
+pub struct Discovery {
+    sources: Sources,
+    state: Mutex<State>,
+    /// Processes of whose cgroups nothing was known.
+    unattributed: Counter,
+}
+
+#[derive(Debug)]
+struct State {
+    terms: Terms,
+    /// How often they were set.
+    terms_set: u64,
+    /// They were, since it was last decided again.
+    terms_changed: bool,
+    /// Labels that all targets have.
+    base: LabelSet,
+    wanted: Wanted,
+    attributions: Attributions,
+    cardinality: Cardinality,
+}
+
+impl Discovery {
+    /// Discovers by these sources on these terms.
+    pub fn new(sources: Sources, terms: Terms) -> Self {
+        Self { sources, state: Mutex::new(State::new(terms)), unattributed: Counter::default() }
+    }
+
+    /// Changes the terms. Everything is decided anew.
+    pub fn set_terms(&self, terms: Terms) {
+        let mut state = self.state();
+        if state.terms != terms {
+            let terms_set = state.terms_set + 1;
+            *state = State { terms_set, terms_changed: true, ..State::new(terms) };
+        }
+    }
+
+    /// What is to be read of a process, beside what is always read.
+    pub fn wanted(&self) -> DetailsWanted {
+        self.state().wanted.details.clone()
+    }
+
+    /// What becomes of the samples of a process.
+    pub fn attribute(&self, facts: &Facts) -> Attribution {
+        let now = Instant::now();
+        let mut state = self.state();
+        let key = Key {
+            comm: facts.comm,
+            cgroups: facts.cgroups.clone(),
+            process: facts.process.filter(|_| state.wanted.of_process),
+        };
+        let revision = self.sources.revision();
+        if let Some(known) = state.attributions.get(&key, revision, now) {
+            return known;
+        }
+        if facts.cgroups.is_none() {
+            self.unattributed.increment();
+        }
+        let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
+        state.attribute(key, claimed, facts, revision, now)
+    }
+
+    /// Ends a window: forgets who has not been seen for long.
+    pub fn end_window(&self) {
+        let now = Instant::now();
+        for catalogue in [&self.sources.kubernetes, &self.sources.runtimes] {
+            catalogue.purge(now);
+        }
+        let mut state = self.state();
+        state.attributions.purge(now);
+        state.cardinality.purge(now);
+    }
+
+    /// Another number whenever an earlier decision may not hold any more.
+    pub fn revision(&self) -> [u64; 5] {
+        let [kubernetes, runtimes, units, pods] = self.sources.revision();
+        [kubernetes, runtimes, units, pods, self.state().terms_set]
+    }
+
+    /// Decides again on who was left out or is sampled less often. True if anyone is not any more.
+    pub fn reconsider(&self) -> bool {
+        let now = Instant::now();
+        let mut state = self.state();
+        let revision = self.sources.revision();
+        let mut has_changed = std::mem::take(&mut state.terms_changed);
+        for (key, facts) in state.attributions.not_whole(revision) {
+            let Some(before) = state.attributions.outcome(&key) else { continue };
+            let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
+            has_changed |= state.attribute(key, claimed, &facts, revision, now).outcome != before;
+        }
+        has_changed
+    }
+
+    /// The sources, and every target of late with what became of it.
+    pub fn report(&self) -> Report {
+        let sources = self.sources.statuses.iter().map(|status| status.snapshot()).collect();
+        let mut targets = self.state().entries();
+        report::sort(&mut targets);
+        Report { sources, targets }
+    }
+
+    /// Writes the metrics.
+    pub fn collect(&self, exposition: &mut Exposition) {
+        self.sources.unknown.collect(exposition);
+        let statuses: Vec<_> = self.sources.statuses.iter().map(|status| status.snapshot()).collect();
+        let labels: Vec<_> = statuses.iter().map(|status| [("source", status.name)]).collect();
+        exposition.gauge(
+            "target_source_working",
+            "1 if a source of targets tells all it knows, 0 if it is off or fails.",
+            labels.iter().zip(&statuses).map(|(labels, status)| {
+                (&labels[..], f64::from(u8::from(status.state == status::State::Working)))
+            }),
+        );
+        exposition.counter(
+            "target_source_errors",
+            "Times that a source of targets failed.",
+            labels.iter().zip(&statuses).map(|(labels, status)| (&labels[..], status.errors)),
+        );
+        let state = self.state();
+        exposition.counter(
+            "processes_unattributed",
+            "Names of processes in cgroups that could not be found, whose samples went to the host.",
+            [(&[][..], self.unattributed.get())],
+        );
+        state.cardinality.collect(exposition);
+        state.attributions.collect(exposition);
+        let catalogues = [("kubernetes", &self.sources.kubernetes), ("runtime", &self.sources.runtimes)];
+        let labels = catalogues.map(|(name, _)| [("source", name)]);
+        let each = || labels.iter().zip(&catalogues).map(|(labels, (_, catalogue))| (&labels[..], catalogue));
+        exposition.gauge(
+            "containers_known",
+            "Containers that a source told of.",
+            each().map(|(labels, catalogue)| (labels, catalogue.len() as f64)),
+        );
+        exposition.gauge(
+            "containers_known_bytes",
+            "Bytes of what sources told of containers.",
+            each().map(|(labels, catalogue)| (labels, catalogue.bytes() as f64)),
+        );
+        exposition.counter(
+            "containers_refused",
+            "Containers that a source told of and for which there was no room.",
+            each().map(|(labels, catalogue)| (labels, catalogue.refused())),
+        );
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new(terms: Terms) -> Self {
+        let mut base = terms.external_labels.clone();
+        base.set("__name__", PROFILE_NAME);
+        base.set("node", terms.node.as_str());
+        put_machine(&mut base);
+        let wanted = Wanted::by(&terms.policy.rules, &terms.environment);
+        let cardinality = Cardinality::new(base.clone());
+        let attributions = Attributions::default();
+        Self { terms, terms_set: 0, terms_changed: false, base, wanted, attributions, cardinality }
+    }
+
+    fn attribute(
+        &mut self,
+        key: Key,
+        claimed: Claimed,
+        facts: &Facts,
+        revision: [u64; 4],
+        now: Instant,
+    ) -> Attribution {
+        let Claimed { claim, is_waiting } = claimed;
+        let outcome = match self.attributions.same(&key, &claim) {
+            Some(outcome) => outcome,
+            None => self.decide(&claim, facts, now),
+        };
+        let is_of_cgroup = !matches!(claim, Claim::Host) && !self.wanted.of_process;
+        // The executable of a process is known some time after its name.
+        let is_final = !is_waiting
+            && (!self.wanted.details.executable
+                || facts.executable.as_ref().is_some_and(|object| object.info.get().is_some()));
+        let attribution = Attribution { outcome, is_waiting, is_final, is_of_cgroup };
+        self.attributions.insert(key, claim, facts, attribution.clone(), is_final.then_some(revision), now);
+        attribution
+    }
+
+    fn decide(&mut self, claim: &Claim, facts: &Facts, now: Instant) -> Outcome {
+        let Some(source) = claim.source() else {
+            let why = match claim {
+                Claim::Nobody(Unclaimed::PodNotSelected) => LeftOut::PodNotSelected,
+                _ => LeftOut::NotDiscovered,
+            };
+            return Outcome::LeftOut { why, labels: LabelSet::default() };
+        };
+        let labels = self.discovered(claim, facts);
+        match self.terms.policy.decide(source, labels) {
+            Outcome::Profiled { target, divisor } => {
+                Outcome::Profiled { target: self.cardinality.admit(target, now), divisor }
+            }
+            left_out @ Outcome::LeftOut { .. } => left_out,
+        }
+    }
+
+    /// All labels of a process, before any rule.
+    fn discovered(&self, claim: &Claim, facts: &Facts) -> LabelSet {
+        let mut labels = self.base.clone();
+        claim.put(&mut labels);
+        if matches!(claim, Claim::Host) {
+            labels.set("comm", facts.comm.to_string());
+            if let Some(cgroups) = &facts.cgroups {
+                labels.set("cgroup", crate::text::display(&cgroups.main().0).to_string());
+            }
+        }
+        put_process(&mut labels, facts);
+        labels
+    }
+
+    fn rule_of(&self, outcome: &Outcome) -> Option<String> {
+        match outcome {
+            Outcome::LeftOut { why: LeftOut::Rule { rule }, .. } => {
+                self.terms.policy.rules.get(*rule).map(ToString::to_string)
+            }
+            _ => None,
+        }
+    }
+
+    /// One entry for each claim and what became of it.
+    fn entries(&self) -> Vec<TargetEntry> {
+        let mut entries: HashMap<(usize, &Outcome), TargetEntry> = HashMap::new();
+        for (claim, facts, outcome) in self.attributions.iter() {
+            entries
+                .entry((claim.address(), outcome))
+                .and_modify(|entry| entry.processes += 1)
+                .or_insert_with(|| TargetEntry {
+                    source: claim.source(),
+                    discovered: self.discovered(claim, facts),
+                    outcome: outcome.clone(),
+                    rule: self.rule_of(outcome),
+                    processes: 1,
+                });
+        }
+        entries.into_values().collect()
+    }
+}

@@ -80,6 +80,7 @@ mod tests {
                 memory_size: 0x2000,
                 executable: true,
             }],
+            making: Default::default(),
         }
     }
 

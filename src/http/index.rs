@@ -33,7 +33,9 @@ pub(super) fn answer(context: &Context) -> Answer {
                     Some(window) => Table::new(window, context.activity.targets()).render(html),
                     None => waiting(html, context),
                 }
-                html.element("p", &[], |html| {
+                html.element("p", &[("class", "more")], |html| {
+                    html.labelled("a", &[("href", "/targets")], "Targets and where they come from");
+                    html.text(" · ");
                     html.labelled("a", &[("href", "/unwind")], "How stacks are unwound");
                 });
             });

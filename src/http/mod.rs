@@ -9,7 +9,8 @@
 //! | `/metrics` | the agent's own numbers |
 //! | `/-/healthy`, `/healthy` | the process is alive |
 //! | `/-/ready`, `/ready` | samples are being taken |
-//! | `/api/v1/targets` | the numbers of `/`, as JSON |
+//! | `/targets` | what each source told, and what became of each target |
+//! | `/api/v1/targets` | the numbers of `/` and `/targets`, as JSON |
 //! | `/unwind`, `/api/v1/unwind` | how each file is unwound, and how that goes |
 //! | `/ui/...` | files of the pages |
 //!
@@ -21,6 +22,7 @@ pub mod address;
 mod answer;
 mod assets;
 mod call_tree;
+mod discovered;
 mod figures;
 mod frame_name;
 mod functions;
@@ -46,6 +48,7 @@ mod slots;
 mod targets;
 mod unwind;
 
+use crate::discovery::Discovery;
 use crate::metrics::Registry;
 use crate::profile::publish::Windows;
 use crate::profile::{Profile, Window};
@@ -89,6 +92,8 @@ pub struct State {
     pub ready: Arc<AtomicBool>,
     /// How object files are unwound, once the collector runs.
     pub unwind: Arc<OnceLock<Box<Unwinding>>>,
+    /// Where targets come from, once the collector runs.
+    pub discovery: Arc<OnceLock<Arc<Discovery>>>,
     /// The pprof encoder.
     pub encode: Box<Encode>,
 }

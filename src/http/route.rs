@@ -17,6 +17,8 @@ pub enum Route {
     Ready,
     /// The page's numbers, as JSON.
     Targets,
+    /// Where targets come from.
+    Discovered,
     /// How each file is unwound.
     Unwind,
     /// The same, as JSON.
@@ -51,6 +53,7 @@ impl Route {
             "/-/healthy" | "/healthy" => Self::Healthy,
             "/-/ready" | "/ready" => Self::Ready,
             "/api/v1/targets" => Self::Targets,
+            "/targets" => Self::Discovered,
             "/unwind" => Self::Unwind,
             "/api/v1/unwind" => Self::UnwindNumbers,
             _ => path.strip_prefix("/ui/").map_or(Self::Unknown, |name| Self::Asset(name.to_owned())),
@@ -96,6 +99,7 @@ mod tests {
             ("/-/ready", Route::Ready),
             ("/ready", Route::Ready),
             ("/api/v1/targets", Route::Targets),
+            ("/targets", Route::Discovered),
             ("/unwind", Route::Unwind),
             ("/api/v1/unwind", Route::UnwindNumbers),
             ("/ui/style.css", Route::Asset("style.css".to_owned())),

@@ -1,8 +1,9 @@
-//! `/api/v1/targets`: what the page of all targets shows, as JSON.
+//! `/api/v1/targets`: what the pages of targets show, as JSON.
 
 use super::Context;
 use super::activity::TargetActivity;
 use super::answer::Answer;
+use super::discovered::{self, DiscoveredBody, SourceBody};
 use super::figures::timestamp;
 use crate::profile::{SampleCount, Window};
 use serde::Serialize;
@@ -16,6 +17,8 @@ struct Body<'a> {
     uptime_seconds: u64,
     window: Option<WindowBody>,
     targets: Vec<TargetBody<'a>>,
+    sources: Vec<SourceBody>,
+    discovered: Vec<DiscoveredBody>,
 }
 
 #[derive(Serialize)]
@@ -45,12 +48,15 @@ pub(super) fn answer(context: &Context) -> Answer {
     }
     let period = window.as_ref().map(|window| window.period).unwrap_or_default();
     let activities = context.activity.targets();
+    let report = discovered::report(context);
     let body = Body {
         node: &context.state.node,
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: context.started.elapsed().as_secs(),
         window: window.as_deref().map(describe),
         targets: activities.iter().map(|activity| target(activity, period)).collect(),
+        sources: discovered::sources(&report),
+        discovered: discovered::discovered(&report),
     };
     match serde_json::to_vec(&body) {
         Ok(json) => Answer::new(200, "application/json", json),

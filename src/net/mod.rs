@@ -4,9 +4,11 @@
 //! Who uses a connection says how long an answer may take and how long it may be: no peer can hold a task for
 //! ever, nor fill the agent's memory.
 
+pub mod grpc;
 pub mod http1;
 pub mod lines;
 pub mod stream;
+pub mod tls;
 
 use std::time::Duration;
 
@@ -26,6 +28,15 @@ pub enum NetError {
     #[error("failed to connect to {peer}")]
     Connect {
         /// An address or a path.
+        peer: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not whom it should be, does not know the agent, or speaks no TLS.
+    #[error("failed to agree on TLS with {peer}")]
+    Tls {
+        /// An address.
         peer: String,
         /// Why.
         #[source]

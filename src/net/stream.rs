@@ -1,6 +1,7 @@
 //! Byte streams to a peer.
 
 use super::NetError;
+use rustix::net::sockopt;
 use smol::Timer;
 use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
@@ -34,7 +35,18 @@ pub async fn dial_tcp(host: &str, port: u16, deadline: Duration) -> Result<Diale
     let peer = format!("{host}:{port}");
     let connect = async { async_net::TcpStream::connect((host, port)).await };
     let stream = within(deadline, connect).await.map_err(|error| failed(&peer, deadline, error))?;
+    // A kernel that refuses leaves it to the deadlines to find out that the peer is gone.
+    let _ = keep_alive(&stream);
     Ok(Dialed { peer, stream: Box::new(stream) })
+}
+
+/// Has the kernel ask a silent peer whether it is still there: one that is gone without a word is told from one
+/// that has nothing to say within a minute.
+fn keep_alive(stream: &async_net::TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(30))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
+    sockopt::set_tcp_keepcnt(stream, 3)?;
+    sockopt::set_socket_keepalive(stream, true)
 }
 
 /// A result, or [`io::ErrorKind::TimedOut`] after the deadline.

@@ -3,6 +3,7 @@
 
 pub mod build_id;
 pub mod file_system;
+pub mod making;
 pub mod mapped;
 pub mod open;
 pub mod read_at;
@@ -10,6 +11,7 @@ pub mod table;
 
 use crate::text;
 use build_id::BuildId;
+use making::Making;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -51,6 +53,8 @@ pub struct ObjectInfo {
     pub machine: u16,
     /// Every `PT_LOAD`, in the file's order.
     pub segments: Vec<LoadSegment>,
+    /// How it was made.
+    pub making: Making,
 }
 
 /// Why an object file could not be identified. The addresses of its samples are then file offsets.
@@ -187,6 +191,7 @@ mod tests {
                 memory_size: 0x100,
                 executable: true,
             }],
+            making: Default::default(),
         }
     }
 

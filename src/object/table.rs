@@ -318,7 +318,7 @@ mod tests {
 
     fn info() -> ObjectInfo {
         let build_id = BuildId { kind: BuildIdKind::Gnu, bytes: b"abcd".as_slice().into() };
-        ObjectInfo { build_id, elf_type: 3, machine: 62, segments: Vec::new() }
+        ObjectInfo { build_id, elf_type: 3, machine: 62, segments: Vec::new(), making: Default::default() }
     }
 
     #[test]

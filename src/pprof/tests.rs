@@ -38,7 +38,7 @@ fn segment(file_offset: u64, address: u64, size: u64) -> LoadSegment {
 
 fn identified(elf_type: u16, segments: &[LoadSegment]) -> Result<ObjectInfo, Unidentified> {
     let build_id = BuildId { kind: BuildIdKind::Gnu, bytes: [0xab, 0xcd].into() };
-    Ok(ObjectInfo { build_id, elf_type, machine: 62, segments: segments.into() })
+    Ok(ObjectInfo { build_id, elf_type, machine: 62, segments: segments.into(), making: Default::default() })
 }
 
 fn object(

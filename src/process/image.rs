@@ -1,6 +1,7 @@
 //! What a process runs between two execs.
 
 use super::comm::Comm;
+use super::details::Details;
 use super::id::BootTime;
 use super::mapping::Mappings;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub struct Image {
     pub since: BootTime,
     /// Name of the process meanwhile.
     pub comm: Comm,
+    /// What rules wanted read of it.
+    pub details: Option<Arc<Details>>,
     /// Its mappings.
     pub address_space: AddressSpace,
 }
@@ -36,6 +39,11 @@ pub enum AddressSpace {
         /// When.
         read_at: BootTime,
     },
+    /// They were not read, for nobody wants the samples of the process.
+    Unwanted {
+        /// When that was decided.
+        read_at: BootTime,
+    },
     /// The process was gone before they could be read.
     Gone,
     /// Too many processes waited to be read.
@@ -48,7 +56,7 @@ impl AddressSpace {
         match self {
             Self::Unread | Self::Refused => true,
             Self::Requested | Self::Gone => false,
-            Self::Known { read_at, .. } => *read_at < oldest,
+            Self::Known { read_at, .. } | Self::Unwanted { read_at } => *read_at < oldest,
         }
     }
 }

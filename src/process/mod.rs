@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod comm;
+pub mod details;
 pub mod event;
 pub mod id;
 pub mod image;

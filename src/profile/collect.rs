@@ -45,10 +45,19 @@ pub enum Kept {
     Dropped,
 }
 
+/// How often a stack was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Samples that the kernel sent.
+    pub samples: u64,
+    /// What they stand for: more, if few of the process are kept.
+    pub value: u64,
+}
+
 /// A window that is being filled.
 #[derive(Debug, Default)]
 pub struct RawWindow {
-    stacks: HashMap<RawStack, u64>,
+    stacks: HashMap<RawStack, Tally>,
     bytes: usize,
     samples: u64,
 }
@@ -56,7 +65,7 @@ pub struct RawWindow {
 impl RawWindow {
     /// Counts a sample.
     pub fn add(&mut self, sample: RawSample, image: Option<ImageId>) -> Kept {
-        let count = sample.count;
+        let (count, value) = (sample.count, sample.count * u64::from(sample.weight));
         let mut stack = RawStack {
             process: sample.process,
             image,
@@ -75,12 +84,13 @@ impl RawWindow {
         if self.bytes >= 2 * MAX_BYTES && !self.stacks.contains_key(&stack) {
             return Kept::Dropped;
         }
-        let bytes = size_of::<(RawStack, u64)>() + size_of_val(&*stack.kernel) + size_of_val(&*stack.user);
-        let total = self.stacks.entry(stack).or_insert_with(|| {
+        let bytes = size_of::<(RawStack, Tally)>() + size_of_val(&*stack.kernel) + size_of_val(&*stack.user);
+        let tally = self.stacks.entry(stack).or_insert_with(|| {
             self.bytes += bytes;
-            0
+            Tally::default()
         });
-        *total += count;
+        tally.samples += count;
+        tally.value += value;
         self.samples += count;
         kept
     }
@@ -91,8 +101,8 @@ impl RawWindow {
     }
 
     /// Every stack and how often it was seen.
-    pub fn iter(&self) -> impl Iterator<Item = (&RawStack, u64)> {
-        self.stacks.iter().map(|(stack, count)| (stack, *count))
+    pub fn iter(&self) -> impl Iterator<Item = (&RawStack, Tally)> {
+        self.stacks.iter().map(|(stack, tally)| (stack, *tally))
     }
 }
 
@@ -120,6 +130,7 @@ mod tests {
             guessed: false,
             unknown_process: false,
             count: 2,
+            weight: 1,
         }
     }
 

@@ -26,7 +26,9 @@ pub struct Resolved {
     /// One profile for each target, in the order of labels.
     pub profiles: Vec<Profile>,
     /// Samples in all profiles.
-    pub samples: SampleCount,
+    pub samples: u64,
+    /// Samples that nobody wants.
+    pub unwanted: u64,
     /// Samples whose user stack ends early because an address has no mapping, by reason.
     pub unresolved_stacks: BTreeMap<Unresolved, u64>,
 }
@@ -37,24 +39,26 @@ struct FrameBuffer {
     frames: Vec<Frame>,
 }
 
-/// Resolves all samples of a window. `target_of` names the target of a stack, given the name of its
-/// process.
+/// Resolves all samples of a window. `target_of` names the target of a stack; `None` if nobody wants it.
 pub fn resolve(
     window: &RawWindow,
     images: &Images,
-    mut target_of: impl FnMut(&RawStack, Option<&ImageInfo>, Comm) -> Arc<Target>,
+    mut target_of: impl FnMut(&RawStack, Option<&ImageInfo>) -> Option<Arc<Target>>,
 ) -> Resolved {
     let mut resolved = Resolved::default();
     let mut by_target: BTreeMap<Arc<Target>, HashMap<(StackId, Thread), u64>> = BTreeMap::new();
     let mut buffer = FrameBuffer::default();
-    for (raw, count) in window.iter() {
+    for (raw, tally) in window.iter() {
         let image = raw.image.and_then(|image| images.get(&(raw.process, image)));
-        buffer.fill(raw, image, count, &mut resolved.unresolved_stacks);
+        let Some(target) = target_of(raw, image) else {
+            resolved.unwanted += tally.samples;
+            continue;
+        };
+        buffer.fill(raw, image, tally.samples, &mut resolved.unresolved_stacks);
         // The byte bound of the raw window keeps its stacks far below the table's 2^32.
         let Some(stack) = resolved.stacks.intern(&buffer.frames) else { continue };
-        let target = target_of(raw, image, process_name(raw, image));
-        *by_target.entry(target).or_default().entry((stack, raw.thread)).or_default() += count;
-        resolved.samples.0 += count;
+        *by_target.entry(target).or_default().entry((stack, raw.thread)).or_default() += tally.value;
+        resolved.samples += tally.samples;
     }
     resolved.profiles = by_target.into_iter().map(|(target, samples)| profile(target, samples)).collect();
     resolved
@@ -89,7 +93,7 @@ fn profile(target: Arc<Target>, samples: HashMap<(StackId, Thread), u64>) -> Pro
 }
 
 /// The name of the process, or of the sampled thread where nothing better is known.
-fn process_name(raw: &RawStack, image: Option<&ImageInfo>) -> Comm {
+pub fn process_name(raw: &RawStack, image: Option<&ImageInfo>) -> Comm {
     let comm = image.map(|image| image.comm).filter(|comm| !comm.as_bytes().is_empty());
     let comm = comm.unwrap_or(raw.thread.name);
     if raw.kernel_thread { comm.kernel_thread_family() } else { comm }
@@ -133,7 +137,13 @@ fn user_frame(process: ProcessId, address: UserAddress, image: Option<&ImageInfo
     let mappings = match image.map(|image| &image.address_space) {
         Some(AddressSpace::Known { mappings, .. }) => mappings,
         Some(AddressSpace::Gone) => return Frame::Unresolved(Unresolved::ProcessExited),
-        Some(AddressSpace::Unread | AddressSpace::Requested | AddressSpace::Refused) | None => {
+        Some(
+            AddressSpace::Unread
+            | AddressSpace::Requested
+            | AddressSpace::Refused
+            | AddressSpace::Unwanted { .. },
+        )
+        | None => {
             return Frame::Unresolved(Unresolved::Overloaded);
         }
     };

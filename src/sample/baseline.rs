@@ -181,6 +181,7 @@ impl MapSet {
             guessed: false,
             unknown_process: false,
             count,
+            weight: 1,
         }
     }
 

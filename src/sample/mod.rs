@@ -12,6 +12,7 @@ mod modern;
 pub mod object;
 mod privilege;
 pub mod record;
+pub mod selection;
 pub mod tables;
 
 use crate::process::event::ProcessEvent;
@@ -28,6 +29,7 @@ use parca_agent_common::counter::Counter;
 use privilege::Refusal;
 use record::RawSample;
 use rustix::time::{ClockId, clock_gettime};
+use selection::Selection;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -143,6 +145,14 @@ impl Sampler {
     pub fn tables(&self) -> Option<Arc<UnwindTables>> {
         match &self.loaded {
             Loaded::Modern(modern) => Some(modern.tables().clone()),
+            Loaded::Baseline(_) => None,
+        }
+    }
+
+    /// What of all samples is wanted, where the object can be told.
+    pub fn selection(&self) -> Option<Arc<Selection>> {
+        match &self.loaded {
+            Loaded::Modern(modern) => Some(modern.selection().clone()),
             Loaded::Baseline(_) => None,
         }
     }

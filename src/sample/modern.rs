@@ -6,6 +6,7 @@
 use super::btf;
 use super::object::{self, CounterMap, ObjectError, ObjectKind, SAMPLE_PROGRAM};
 use super::record::{RawSample, decode_process_event};
+use super::selection::Selection;
 use super::tables::UnwindTables;
 use super::{Record, SamplerOptions, StartError};
 use aya::maps::{MapData, ProgramArray, RingBuf};
@@ -56,6 +57,7 @@ pub(super) struct Modern {
     samples: RingBuf<MapData>,
     events: RingBuf<MapData>,
     tables: Arc<UnwindTables>,
+    selection: Arc<Selection>,
     walk: Walk,
     /// Holds the program that follows.
     _next_program: Option<ProgramArray<MapData>>,
@@ -67,7 +69,8 @@ impl Modern {
         let (ring_bytes, table_bytes) = (ring_bytes(cpus, options.frequency), options.table_bytes);
         let kernel_types = std::fs::read(btf::KERNEL_BTF).map_err(StartError::NoKernelTypes)?;
         let (wakeup_bytes, pac_mask) = (ring_bytes / 4, PAC_MASK);
-        let settings = |offsets| Settings { wakeup_bytes, pac_mask, ..offsets };
+        let period_nanos = u32::try_from(options.period().as_nanos()).unwrap_or(u32::MAX);
+        let settings = |offsets| Settings { wakeup_bytes, period_nanos, pac_mask, ..offsets };
         if !options.in_steps {
             let looping = settings(btf::task_offsets(&kernel_types)?);
             match Self::load_with(Walk::Loop, looping, ring_bytes, table_bytes) {
@@ -111,8 +114,9 @@ impl Modern {
             object::attach_raw_tracepoint(&mut bpf, program, tracepoint)?;
         }
         let tables = Arc::new(UnwindTables::new(&mut bpf, table_bytes)?);
+        let selection = Arc::new(Selection::take(&mut bpf)?);
         let _next_program = (walk == Walk::Steps).then_some(next_program);
-        Ok((Self { bpf, samples, events, tables, walk, _next_program }, counters))
+        Ok((Self { bpf, samples, events, tables, selection, walk, _next_program }, counters))
     }
 
     /// Name of the program that the timers run.
@@ -126,6 +130,11 @@ impl Modern {
     /// The tables of the unwinder.
     pub(super) fn tables(&self) -> &Arc<UnwindTables> {
         &self.tables
+    }
+
+    /// What of all samples is wanted.
+    pub(super) fn selection(&self) -> &Arc<Selection> {
+        &self.selection
     }
 
     pub(super) fn bpf(&self) -> &Ebpf {

@@ -49,6 +49,8 @@ pub struct RawSample {
     pub unknown_process: bool,
     /// How often it was seen.
     pub count: u64,
+    /// How many samples each of these stands for, because few of the process are kept.
+    pub weight: u16,
 }
 
 impl RawSample {
@@ -87,6 +89,7 @@ impl RawSample {
             guessed: words.iter().any(|word| word.is_guessed()),
             unknown_process: header.flags & FLAG_PROCESS_UNKNOWN != 0,
             count: 1,
+            weight: header.weight.max(1),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What an object file is: its build id, its type and the segments that a loader maps.
 
+use super::making::making;
 use super::protocol::{GNU_BUILD_ID_LENGTH, GO_BUILD_ID_LENGTH, MAX_SEGMENTS};
 use super::read_at::{Headers, ReadAt};
 use crate::object::build_id::{BuildId, BuildIdKind};
@@ -32,7 +33,9 @@ pub fn identify<F: ReadAt + ?Sized>(file: &F, most_bytes: u64) -> Result<ObjectI
         Some(build_id) => build_id,
         None => hash(file, &segments, most_bytes)?,
     };
+    let is_go = build_id.kind == BuildIdKind::Go;
     Ok(ObjectInfo {
+        making: making(file, header, &headers, is_go),
         build_id,
         elf_type: header.e_type(ENDIAN).0,
         machine: header.e_machine(ENDIAN).0,

@@ -11,6 +11,7 @@
 //! The agent trusts nothing that the worker sends: [`protocol`] checks every length of it.
 
 pub mod identify;
+mod making;
 pub mod metrics;
 pub mod pace;
 pub mod protocol;

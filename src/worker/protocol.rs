@@ -14,6 +14,7 @@
 //! reads the worker's bytes as hostile: whatever is not exactly this is a [`ProtocolError`].
 
 use crate::object::build_id::{BuildId, BuildIdKind};
+use crate::object::making::{Compiler, FileId, Making};
 use crate::object::{FileOffset, LoadSegment, ObjectAddress, ObjectInfo, Unidentified};
 use std::ops::RangeInclusive;
 
@@ -274,6 +275,17 @@ fn encode_info(info: &ObjectInfo, bytes: &mut Vec<u8>) {
         bytes.extend(numbers.into_iter().flat_map(u64::to_le_bytes));
         bytes.push(u8::from(segment.executable));
     }
+    encode_making(&info.making, bytes);
+}
+
+fn encode_making(making: &Making, bytes: &mut Vec<u8>) {
+    bytes.push(u8::from(making.is_static));
+    bytes.push(u8::from(making.is_stripped));
+    bytes.push(u8::from(making.file_id.is_some()));
+    bytes.extend(making.file_id.map_or([0; 16], |id| id.0));
+    let compiler = making.compiler.as_ref().map(Compiler::as_str).unwrap_or_default();
+    bytes.push(u8::try_from(compiler.len()).unwrap_or_default());
+    bytes.extend(compiler.as_bytes());
 }
 
 /// Reads a reply to [`JobKind::Identify`].
@@ -308,7 +320,20 @@ fn decode_info(reader: &mut Reader<'_>) -> Result<ObjectInfo, ProtocolError> {
         return Err(ProtocolError::Length { what: "segments", length: count });
     }
     let segments = (0..count).map(|_| decode_segment(reader)).collect::<Result<_, _>>()?;
-    Ok(ObjectInfo { build_id, elf_type, machine, segments })
+    Ok(ObjectInfo { build_id, elf_type, machine, segments, making: decode_making(reader)? })
+}
+
+fn decode_making(reader: &mut Reader<'_>) -> Result<Making, ProtocolError> {
+    let (is_static, is_stripped, has_id) = (reader.bool()?, reader.bool()?, reader.bool()?);
+    let id = reader.take(16)?.first_chunk().copied().map(FileId);
+    let length = usize::from(reader.u8()?);
+    let text = reader.take(length)?;
+    let compiler = match std::str::from_utf8(text) {
+        Ok("") => None,
+        Ok(text) => Some(Compiler::new(text).ok_or(ProtocolError::Length { what: "compiler", length })?),
+        Err(_) => return Err(ProtocolError::Length { what: "compiler", length }),
+    };
+    Ok(Making { file_id: id.filter(|_| has_id), is_static, is_stripped, compiler })
 }
 
 fn decode_segment(reader: &mut Reader<'_>) -> Result<LoadSegment, ProtocolError> {
@@ -317,11 +342,7 @@ fn decode_segment(reader: &mut Reader<'_>) -> Result<LoadSegment, ProtocolError>
         address: ObjectAddress(reader.u64()?),
         file_size: reader.u64()?,
         memory_size: reader.u64()?,
-        executable: match reader.u8()? {
-            0 => false,
-            1 => true,
-            tag => return Err(ProtocolError::UnknownTag { what: "segment", tag }),
-        },
+        executable: reader.bool()?,
     })
 }
 
@@ -339,6 +360,14 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(ProtocolError::Short)?;
         self.0 = rest;
         Ok(*taken)
+    }
+
+    pub(super) fn bool(&mut self) -> Result<bool, ProtocolError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            tag => Err(ProtocolError::UnknownTag { what: "truth value", tag }),
+        }
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, ProtocolError> {
@@ -369,6 +398,7 @@ mod tests {
         encode_identified, frames, started,
     };
     use crate::object::build_id::{BuildId, BuildIdKind};
+    use crate::object::making::{Compiler, FileId, Making};
     use crate::object::{FileOffset, LoadSegment, ObjectAddress, ObjectInfo, Unidentified};
     use proptest::collection::vec;
     use proptest::prelude::{any, prop_assert_eq, proptest};
@@ -392,6 +422,12 @@ mod tests {
             elf_type: 3,
             machine: 62,
             segments: (0..segments as u64).map(segment).collect(),
+            making: Making {
+                file_id: Some(FileId([7; 16])),
+                is_static: true,
+                is_stripped: false,
+                compiler: Compiler::new("gcc 12.2.0"),
+            },
         }
     }
 

@@ -32,6 +32,7 @@ fn every_route_answers_with_its_type() {
         ("/-/ready", 503, "text/plain; charset=utf-8", "starting"),
         ("/ready", 503, "text/plain; charset=utf-8", "starting"),
         ("/api/v1/targets", 200, "application/json", "\"last_error\""),
+        ("/targets", 200, "text/html; charset=utf-8", "where they come from"),
         ("/unwind", 200, "text/html; charset=utf-8", "How stacks are unwound"),
         ("/api/v1/unwind", 200, "application/json", "{\"objects\":[]}"),
         ("/ui/style.css", 200, "text/css; charset=utf-8", "prefers-color-scheme"),

@@ -54,6 +54,7 @@ pub(crate) fn start_with(encode: Box<parca_agent::http::Encode>) -> TestServer {
         registry: Arc::new(Registry::default()),
         ready: ready.clone(),
         unwind: Arc::default(),
+        discovery: Arc::default(),
         encode,
     };
     let directory = tempfile::tempdir().unwrap();

@@ -46,6 +46,7 @@ fn object(id: u32, path: &[u8], info: Option<Unidentified>) -> (ObjectId, Arc<Ob
             build_id: BuildId { kind: BuildIdKind::Gnu, bytes: [id as u8; 20].into() },
             elf_type: 3,
             machine: 62,
+            making: Default::default(),
             segments: vec![LoadSegment {
                 file_offset: FileOffset(0x1000),
                 address: ObjectAddress(0x401000),

@@ -19,11 +19,13 @@ pub enum Counter {
     /// `baseline` only: two different stacks fell in one bucket of the stack map; the sample went out
     /// without the second.
     StackCollision = 6,
+    /// The agent decided that samples of this process or cgroup are not wanted, or not this one of several.
+    NotSelected = 7,
 }
 
 impl Counter {
     /// Slots in the per-CPU array.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 8;
 }
 
 #[cfg(feature = "user")]
@@ -37,6 +39,7 @@ impl Counter {
         Self::EventRingFull,
         Self::CountMapFull,
         Self::StackCollision,
+        Self::NotSelected,
     ];
 }
 

@@ -9,6 +9,7 @@ pub mod counter;
 pub mod frame;
 pub mod limits;
 pub mod record;
+pub mod selection;
 pub mod settings;
 pub mod table;
 pub mod unwind;

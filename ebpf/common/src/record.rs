@@ -37,7 +37,9 @@ pub struct SampleHeader {
     /// User frames that follow the kernel ones.
     pub user_frames: u16,
     /// Why the user stack has no more frames: a [`StackEnd`](crate::unwind::StackEnd).
-    pub user_end: u32,
+    pub user_end: u16,
+    /// How many samples it stands for, if few of its process are kept: at least 1.
+    pub weight: u16,
     /// Name of the thread, NUL-terminated unless it fills the array.
     pub comm: [u8; COMM_LENGTH],
 }
@@ -151,7 +153,8 @@ mod user {
                 flags: fields.u32()?,
                 kernel_frames: fields.u16()?,
                 user_frames: fields.u16()?,
-                user_end: fields.u32()?,
+                user_end: fields.u16()?,
+                weight: fields.u16()?,
                 comm: fields.array()?,
             };
             Some((header, fields.0))

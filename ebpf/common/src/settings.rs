@@ -60,11 +60,15 @@ pub struct Settings {
     pub super_block_device: u32,
     /// `vm_unmapped_area_info.length`; 0 where the kernel does not tell of it.
     pub unmapped_area_length: u32,
+    /// Time between two samples of one CPU, nanoseconds.
+    pub period_nanos: u32,
+    /// Zero.
+    pub reserved: u32,
     /// aarch64: bits of a user address that pointer authentication may have changed.
     pub pac_mask: u64,
 }
 
-const _: () = assert!(size_of::<Settings>() == 112);
+const _: () = assert!(size_of::<Settings>() == 120);
 
 #[cfg(feature = "user")]
 impl Settings {
@@ -100,6 +104,8 @@ impl Settings {
             self.inode_super_block,
             self.super_block_device,
             self.unmapped_area_length,
+            self.period_nanos,
+            self.reserved,
             self.pac_mask as u32,
             (self.pac_mask >> 32) as u32,
         ]

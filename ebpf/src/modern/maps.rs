@@ -9,11 +9,12 @@ use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf};
 use parca_agent_common::counter::Counter;
 use parca_agent_common::limits::{
-    BLOCKS_PER_SLAB, MAPPING_BLOCKS, MAX_CODE_PAGES, MAX_OBJECT_SLOTS, MAX_PROCESSES, MAX_RULES, MAX_SLABS,
-    MAX_STACK_FRAMES, MAX_USER_FRAMES, MET_PROCESSES, PROCESS_EVENT_RING_BYTES, REPLACEMENT_COUNTS,
-    SAMPLE_RING_BYTES_MIN,
+    BLOCKS_PER_SLAB, DECIDED_CGROUPS, DECIDED_PROCESSES, MAPPING_BLOCKS, MAX_CODE_PAGES, MAX_OBJECT_SLOTS,
+    MAX_PROCESSES, MAX_RULES, MAX_SLABS, MAX_STACK_FRAMES, MAX_USER_FRAMES, MET_PROCESSES,
+    PROCESS_EVENT_RING_BYTES, REPLACEMENT_COUNTS, SAMPLE_RING_BYTES_MIN,
 };
 use parca_agent_common::record::SampleHeader;
+use parca_agent_common::selection::{Divisor, ProcessDecision};
 use parca_agent_common::settings::Settings;
 use parca_agent_common::table::{
     FileKey, MAPPINGS_PER_BLOCK, MappingEntry, ObjectEntry, PageEntry, ProcessEntry, ROWS_PER_BLOCK,
@@ -65,6 +66,18 @@ pub static REPLACEMENTS: Array<u64> = Array::with_max_entries(REPLACEMENT_COUNTS
 /// Where the mapping that is replaced is looked for, one a CPU.
 #[map]
 pub static REPLACEMENT_SEARCH: PerCpuArray<Search> = PerCpuArray::with_max_entries(1, 0);
+
+/// What the agent decided of processes, by process id. Preallocated like [`PROCESSES`].
+#[map]
+pub static PROCESS_DECISIONS: HashMap<u32, ProcessDecision> = HashMap::with_max_entries(DECIDED_PROCESSES, 0);
+
+/// What it decided of whole cgroups, by cgroup v2 id.
+#[map]
+pub static CGROUP_DECISIONS: HashMap<u64, Divisor> = HashMap::with_max_entries(DECIDED_CGROUPS, 0);
+
+/// One number: not 0 if there is anything in the two.
+#[map]
+pub static IS_SELECTING: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Executable mappings, a run for each address space. 64 KiB a value.
 #[map]
@@ -141,6 +154,8 @@ static SETTINGS: Settings = Settings {
     inode_super_block: 0,
     super_block_device: 0,
     unmapped_area_length: 0,
+    period_nanos: 0,
+    reserved: 0,
     pac_mask: 0,
 };
 

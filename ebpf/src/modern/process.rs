@@ -2,6 +2,7 @@
 
 use crate::maps::{PROCESS_EVENTS, PROCESSES, count, settings};
 use crate::replacement;
+use crate::selection;
 use crate::task::Task;
 use crate::wakeup;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
@@ -18,6 +19,7 @@ pub fn executed() {
     // One that is not there needs no removal.
     let _ = PROCESSES.remove(tgid);
     wakeup::forget(tgid);
+    selection::executed(tgid);
     send_current(ProcessEventKind::Exec, tgid);
 }
 
@@ -27,6 +29,7 @@ pub fn executed() {
 pub fn exited() {
     let (tgid, tid) = current_ids();
     if tgid == tid {
+        selection::exited(tgid);
         send_current(ProcessEventKind::Exit, tgid);
     }
 }
@@ -47,6 +50,7 @@ pub fn forked(context: &RawTracePointContext) {
     let process_start = child.start_boot_time(settings.task_start_boot_time);
     let parent_start = current_process_start();
     inherit(parent_tgid, parent_start, tgid, process_start);
+    selection::inherit(parent_tgid, parent_start, tgid, process_start);
     send(&ProcessEvent {
         boot_time: now(),
         process_start,

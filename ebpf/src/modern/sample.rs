@@ -2,6 +2,7 @@
 
 use crate::maps::{FRAME_SLOTS, NEXT_PROGRAM, SAMPLES, SCRATCH, SampleRecord, UNWINDER, count, settings};
 use crate::registers::is_user_mode;
+use crate::selection;
 use crate::task::Task;
 use crate::unwinder::{Unwinder, take_next, take_one_frame};
 use crate::wakeup;
@@ -19,6 +20,7 @@ use parca_agent_common::limits::{COMM_LENGTH, FRAMES_PER_TAIL_CALL, MAX_STACK_BY
 use parca_agent_common::record::{
     FLAG_KERNEL_STACK_FAILED, FLAG_KERNEL_THREAD, FLAG_PROCESS_UNKNOWN, SampleHeader,
 };
+use parca_agent_common::selection::KEEP_NONE;
 use parca_agent_common::unwind::StackEnd;
 
 /// The whole sample in one program, which loops over the frames (`bpf_loop`, 5.17).
@@ -89,6 +91,12 @@ fn begin<'a>(context: &PerfEventContext) -> Option<(&'a mut Unwinder, &'a mut Sa
     let (record, unwinder) = unsafe { (&mut *record, &mut *unwinder) };
     let task = Task::current();
     write_header(context, task, &mut record.header);
+    let weight = selection::weight(&record.header);
+    if weight == KEEP_NONE {
+        count(Counter::NotSelected);
+        return None;
+    }
+    record.header.weight = weight as u16;
     read_kernel_stack(context, record);
     unwinder.begin(record.header.tgid, record.header.process_start);
     if record.header.flags & FLAG_KERNEL_THREAD != 0 {
@@ -151,7 +159,7 @@ fn finish(unwinder: &Unwinder, record: &mut SampleRecord) {
         record.header.flags |= FLAG_PROCESS_UNKNOWN;
     }
     record.header.user_frames = unwinder.frames as u16;
-    record.header.user_end = unwinder.end;
+    record.header.user_end = unwinder.end as u16;
     let frames =
         black_box(u32::from(record.header.kernel_frames) + unwinder.frames) as usize & (FRAME_SLOTS - 1);
     let length = size_of::<SampleHeader>() + frames * size_of::<u64>();

@@ -38,7 +38,7 @@ fn info() -> impl Strategy<Value = Result<ObjectInfo, Unidentified>> {
     let build_id =
         vec(any::<u8>(), 4..20).prop_map(|bytes| BuildId { kind: BuildIdKind::Gnu, bytes: bytes.into() });
     let identified = (build_id, 2_u16..4, vec(segment(), 0..4)).prop_map(|(build_id, elf_type, segments)| {
-        Ok(ObjectInfo { build_id, elf_type, machine: 62, segments })
+        Ok(ObjectInfo { build_id, elf_type, machine: 62, segments, making: Default::default() })
     });
     prop_oneof![4 => identified, 1 => select(Unidentified::ALL.to_vec()).prop_map(Err)]
 }

@@ -5,16 +5,20 @@
 
 use parca_agent::address::KernelAddress;
 use parca_agent::cli::{self, Invocation};
+use parca_agent::discovery::kubernetes::event::{self, Event};
+use parca_agent::discovery::kubernetes::labels;
 use parca_agent::discovery::membership::Membership;
+use parca_agent::discovery::systemd::units_on_path::UnitsOnPath;
 use parca_agent::http::head::{self, Head};
 use parca_agent::http::route::{QueryParameters, Route};
 use parca_agent::http::selector::Selector;
-use parca_agent::label::LabelSet;
+use parca_agent::label::{LabelSet, is_label_name};
 use parca_agent::object::ObjectId;
 use parca_agent::process::cgroup::Cgroups;
 use parca_agent::process::comm::Comm;
 use parca_agent::process::mapping::{Backing, parse_maps};
 use parca_agent::process::stat;
+use parca_agent::relabel::{MAX_WRITTEN, Rules, Verdict};
 use parca_agent::sample::btf;
 use parca_agent::sample::record::{RawSample, decode_process_event};
 use parca_agent::symbolize::kernel::{KERNEL_IMAGE, KernelSymbols};
@@ -36,7 +40,7 @@ const HASHED: u64 = 1 << 20;
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry.
-pub const ENTRIES: [Entry; 16] = [
+pub const ENTRIES: [Entry; 18] = [
     ("arguments", arguments),
     ("cgroup", cgroup),
     ("config", config),
@@ -45,7 +49,9 @@ pub const ENTRIES: [Entry; 16] = [
     ("head", request_head),
     ("kallsyms", kallsyms),
     ("maps", maps),
+    ("pod", pod),
     ("process_event", process_event),
+    ("relabel", relabel),
     ("reply", reply),
     ("request", request),
     ("sample", sample),
@@ -70,6 +76,11 @@ pub fn cgroup(bytes: &[u8]) {
     if let Some(cgroups) = Cgroups::parse(bytes) {
         assert!(cgroups.paths().iter().all(|path| !path.0.is_empty() && !path.0.contains(&b'\n')));
         Membership::of(&cgroups);
+        for path in cgroups.paths() {
+            let units = UnitsOnPath::parse(&path.0).units;
+            assert!(units.is_sorted_by(|outer, inner| outer.depth < inner.depth));
+            assert!(units.iter().all(|unit| unit.depth.0 <= path.components().count()));
+        }
     }
 }
 
@@ -147,9 +158,56 @@ pub fn maps(bytes: &[u8]) {
     }
 }
 
+/// A line of a watch of pods, and the labels of the containers that it tells of.
+pub fn pod(bytes: &[u8]) {
+    let Ok(Event::Pod(pod) | Event::Deleted(pod)) = event::decode(bytes) else { return };
+    for container in labels::of_containers(&pod, &labels::of_node("n1", None, &|_| true), &|_| true) {
+        assert!(!container.id.is_empty() && !container.id.contains('/'));
+        let discovered = container.discovered;
+        assert!(discovered.meta.iter().all(|(name, _)| is_label_name(name)));
+        assert!(discovered.bytes() <= 1000 + 32 * bytes.len(), "labels in proportion to what was read");
+    }
+}
+
 /// A record of the event ring.
 pub fn process_event(bytes: &[u8]) {
     decode_process_event(bytes);
+}
+
+/// Rules of a configuration file, applied to labels that are made of its text: what is left are labels, they did
+/// not grow past their bound, and what the rules do not read makes no difference.
+pub fn relabel(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let arguments = vec![OsString::from("--config-path=f")];
+    let invocation = Invocation { arguments, host_name: "host".to_owned(), ..Invocation::default() };
+    let Ok(cli::Command::Run { config, .. }) = cli::load(&invocation, |_| Ok(text.to_owned())) else {
+        return;
+    };
+    let rules = config.discovery.relabel;
+    let line = text.lines().next().unwrap_or_default();
+    let given: LabelSet =
+        [("namespace", "shop"), ("pod", line), ("__meta_kubernetes_pod_label_app", "web"), ("comm", text)]
+            .into_iter()
+            .collect();
+    let (verdict, labels) = relabelled(&rules, given.clone());
+    if let Verdict::Dropped { rule } = verdict {
+        assert!(rules.get(rule).is_some_and(|rule| !rule.to_string().contains('\n')));
+    }
+    assert!(labels.iter().all(|(name, value)| is_label_name(name) && !value.is_empty()), "{labels}");
+    assert!(labels.bytes() <= given.bytes() + MAX_WRITTEN);
+    for (name, _) in given.iter().filter(|(name, _)| !rules.reads(name)) {
+        let mut without = given.clone();
+        without.set(name, "");
+        let (again, mut left) = relabelled(&rules, without);
+        let mut expected = labels.clone();
+        left.set(name, "");
+        expected.set(name, "");
+        assert_eq!((again, left), (verdict, expected), "without {name}");
+    }
+}
+
+fn relabelled(rules: &Rules, mut labels: LabelSet) -> (Verdict, LabelSet) {
+    (rules.apply(&mut labels), labels)
 }
 
 /// Packets of a worker that has been taken over, each behind its length.

@@ -8,12 +8,19 @@ use super::source::Source;
 const DOORS: &[(&str, &[&str])] = &[
     ("argh", &["src/cli.rs", "src/cli"]),
     ("aya", &["src/sample"]),
+    ("futures_rustls", &["src/net"]),
     ("gimli", &["src/unwind"]),
+    ("k8s_openapi", &["src/discovery/kubernetes"]),
+    ("kube", &["src/discovery/kubernetes"]),
+    ("md5", &["src/relabel"]),
     ("object", &["src/worker"]),
-    ("prost", &["src/pprof"]),
+    ("prost", &["src/discovery/runtime", "src/net/grpc.rs", "src/pprof"]),
+    ("rustls_native_certs", &["src/net"]),
     ("seccompiler", &["src/worker"]),
+    ("secrecy", &["src/discovery/kubernetes"]),
     ("tiny_http", &["src/http"]),
     ("toml", &["src/config"]),
+    ("tonic", &["src/net/grpc.rs"]),
     ("zbus", &["src/discovery/systemd"]),
 ];
 

@@ -13,6 +13,7 @@ const BASE: &[&str] = &[
     "exit",
     "address",
     "label",
+    "relabel",
     "metrics",
     "backoff",
     "shutdown",

@@ -1,0 +1,120 @@
+//! From raw samples to targets: what is known of their processes is put to [`Discovery`], and what is not wanted
+//! is told to the BPF programs.
+
+use super::library::ObjectLibrary;
+use crate::discovery::attribution::Attribution;
+use crate::discovery::policy::{Divisor, Outcome};
+use crate::discovery::{Discovery, Facts};
+use crate::process::cgroup::{CgroupPath, CgroupResolver, Cgroups};
+use crate::process::table::ImageInfo;
+use crate::profile::collect::{RawStack, RawWindow};
+use crate::profile::resolve::{Images, process_name};
+use crate::sample::selection::{Holds, Selection};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Time between two looks at whether containers have got their names.
+const NAME_POLL: Duration = Duration::from_millis(100);
+/// For how long the end of a window waits for them, in a window of ten seconds.
+const NAME_WAIT: Duration = Duration::from_secs(3);
+
+/// Finds the targets of samples.
+pub(super) struct Attributor {
+    discovery: Arc<Discovery>,
+    objects: Arc<ObjectLibrary>,
+    selection: Option<Arc<Selection>>,
+    cgroups: CgroupResolver,
+}
+
+impl Attributor {
+    pub(super) fn new(
+        discovery: Arc<Discovery>,
+        objects: Arc<ObjectLibrary>,
+        selection: Option<Arc<Selection>>,
+    ) -> Self {
+        Self { discovery, objects, selection, cgroups: CgroupResolver::new() }
+    }
+
+    /// Waits until every container in a window has a name, or has had the time to get one.
+    pub(super) fn wait_for_names(&mut self, window: &RawWindow, images: &Images, duration: Duration) {
+        let until = Instant::now() + NAME_WAIT.min(duration / 3);
+        while self.is_waiting(window, images) && Instant::now() < until {
+            thread::sleep(NAME_POLL);
+        }
+    }
+
+    fn is_waiting(&mut self, window: &RawWindow, images: &Images) -> bool {
+        window.iter().any(|(raw, _)| {
+            let facts = self.facts(raw, image_of(raw, images));
+            self.discovery.attribute(&facts).is_waiting
+        })
+    }
+
+    /// What becomes of a stack. What is not wanted of its like is not sampled from now on.
+    pub(super) fn attribute(&mut self, raw: &RawStack, image: Option<&ImageInfo>) -> Outcome {
+        let facts = self.facts(raw, image);
+        let attribution = self.discovery.attribute(&facts);
+        if let Some(selection) = self.selection.clone()
+            && attribution.is_final
+        {
+            self.select(&selection, raw, &attribution);
+        }
+        attribution.outcome
+    }
+
+    fn select(&mut self, selection: &Selection, raw: &RawStack, attribution: &Attribution) {
+        let divisor = kept_of(&attribution.outcome);
+        if attribution.is_of_cgroup && self.is_of_whole_cgroup(raw, attribution) {
+            selection.decide_cgroup(raw.cgroup, divisor);
+            return;
+        }
+        selection.decide_process(raw.process, divisor, holds(attribution));
+    }
+
+    /// Whether the cgroup that the kernel tells of decides by itself. Under cgroup v1 it does not: it is the root, or
+    /// one that holds other containers too.
+    fn is_of_whole_cgroup(&mut self, raw: &RawStack, attribution: &Attribution) -> bool {
+        let Some(cgroups) = self.cgroups.find(raw.cgroup) else { return false };
+        if *cgroups.main() == CgroupPath::root() {
+            return false;
+        }
+        let alone = Facts { comm: raw.thread.name, cgroups: Some(cgroups), ..Facts::default() };
+        let alone = self.discovery.attribute(&alone);
+        alone.is_of_cgroup && alone.outcome == attribution.outcome
+    }
+
+    fn facts(&mut self, raw: &RawStack, image: Option<&ImageInfo>) -> Facts {
+        let details = image.and_then(|image| image.details.clone());
+        Facts {
+            process: Some(raw.process),
+            comm: process_name(raw, image),
+            cgroups: self.cgroups_of(raw, image),
+            executable: details.as_ref().and_then(|details| self.objects.get(details.object?)),
+            details,
+        }
+    }
+
+    /// The cgroups of a stack's process: as `/proc` told, or by the id that the sample holds where the process was
+    /// gone too soon.
+    fn cgroups_of(&mut self, raw: &RawStack, image: Option<&ImageInfo>) -> Option<Arc<Cgroups>> {
+        image.and_then(|image| image.cgroups.clone()).or_else(|| self.cgroups.find(raw.cgroup))
+    }
+}
+
+fn image_of<'a>(raw: &RawStack, images: &'a Images) -> Option<&'a ImageInfo> {
+    images.get(&(raw.process, raw.image?))
+}
+
+/// How many samples of a process one is kept of, in the form in which the BPF programs take it.
+pub(super) fn kept_of(outcome: &Outcome) -> u32 {
+    match outcome {
+        Outcome::Profiled { divisor: Divisor(divisor), .. } => u32::from(divisor.get()),
+        Outcome::LeftOut { .. } => 0,
+    }
+}
+
+/// A process that is named by its program is another target when it runs another one.
+pub(super) fn holds(attribution: &Attribution) -> Holds {
+    if attribution.is_of_cgroup { Holds::UntilExit } else { Holds::UntilExec }
+}

@@ -1,0 +1,118 @@
+//! What became of processes lately, so that it need not be decided for each sample.
+
+use super::Facts;
+use super::claim::Claim;
+use super::policy::{Divisor, Outcome};
+use crate::metrics::Exposition;
+use crate::process::cgroup::Cgroups;
+use crate::process::comm::Comm;
+use crate::process::id::ProcessId;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Names of processes in cgroups that are remembered. One more makes room for itself by forgetting all, which costs
+/// deciding again.
+const MAX_ENTRIES: usize = 32 * 1024;
+/// Who is not seen for so long is forgotten.
+const KEEP: Duration = Duration::from_secs(300);
+
+/// What becomes of the samples of a process.
+#[derive(Clone, Debug)]
+pub struct Attribution {
+    /// As of now.
+    pub outcome: Outcome,
+    /// Its container has been met only just now and may get its name at any moment.
+    pub is_waiting: bool,
+    /// Nothing is missing that could change it.
+    pub is_final: bool,
+    /// The same holds for every process in the same cgroups.
+    pub is_of_cgroup: bool,
+}
+
+/// Processes that cannot be told apart by what decides.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) comm: Comm,
+    pub(super) cgroups: Option<Arc<Cgroups>>,
+    /// Only where a rule may tell one from the other.
+    pub(super) process: Option<ProcessId>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Attributions {
+    entries: HashMap<Key, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    claim: Claim,
+    facts: Facts,
+    attribution: Attribution,
+    /// What the sources knew when it was decided; `None` if it has to be decided again in any case.
+    revision: Option<[u64; 4]>,
+    seen: Instant,
+}
+
+impl Attributions {
+    /// What was decided, if nothing has changed since.
+    pub(super) fn get(&mut self, key: &Key, revision: [u64; 4], now: Instant) -> Option<Attribution> {
+        let entry = self.entries.get_mut(key)?;
+        entry.seen = now;
+        (entry.revision == Some(revision)).then(|| entry.attribution.clone())
+    }
+
+    /// What was decided for the same claim.
+    pub(super) fn same(&self, key: &Key, claim: &Claim) -> Option<Outcome> {
+        let entry = self.entries.get(key)?;
+        let holds = entry.revision.is_some() && entry.claim.is_same(claim);
+        holds.then(|| entry.attribution.outcome.clone())
+    }
+
+    /// Who is left out or sampled less often, of those on whom it was decided when the sources knew something else.
+    pub(super) fn not_whole(&self, revision: [u64; 4]) -> Vec<(Key, Facts)> {
+        let is_whole = |outcome: &Outcome| matches!(outcome, Outcome::Profiled { divisor, .. } if *divisor == Divisor::ONE);
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.revision != Some(revision) && !is_whole(&entry.attribution.outcome))
+            .map(|(key, entry)| (key.clone(), entry.facts.clone()))
+            .collect()
+    }
+
+    /// What was decided, though it may not hold any more.
+    pub(super) fn outcome(&self, key: &Key) -> Option<Outcome> {
+        self.entries.get(key).map(|entry| entry.attribution.outcome.clone())
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        key: Key,
+        claim: Claim,
+        facts: &Facts,
+        attribution: Attribution,
+        revision: Option<[u64; 4]>,
+        now: Instant,
+    ) {
+        if self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(&key) {
+            self.entries.clear();
+        }
+        self.entries.insert(key, Entry { claim, facts: facts.clone(), attribution, revision, seen: now });
+    }
+
+    pub(super) fn purge(&mut self, now: Instant) {
+        self.entries.retain(|_, entry| now.duration_since(entry.seen) < KEEP);
+        self.entries.shrink_to(2 * self.entries.len());
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Claim, &Facts, &Outcome)> {
+        self.entries.values().map(|entry| (&entry.claim, &entry.facts, &entry.attribution.outcome))
+    }
+
+    pub(super) fn collect(&self, exposition: &mut Exposition) {
+        exposition.gauge(
+            "attributions_known",
+            "Names of processes in cgroups whose target is remembered.",
+            [(&[][..], self.entries.len() as f64)],
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! Who claims a process: a container of a pod, another container, a systemd unit that was asked for, or the host.
+
+use super::catalogue::Catalogue;
+use super::container::{ContainerId, Engine};
+use super::membership::{Membership, PodUid};
+use super::status::SourceStatus;
+use super::systemd::{Unit, Units};
+use super::target::{Discovered, Source};
+use super::unknown::Unknown;
+use crate::label::LabelSet;
+use crate::process::cgroup::Cgroups;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Whose a process is.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// A container's.
+    Container {
+        /// [`Source::Kubernetes`] or [`Source::Container`].
+        source: Source,
+        /// What is known of it.
+        discovered: Arc<Discovered>,
+        /// The unit that was asked for and that the container runs in, if there is one.
+        unit: Option<Arc<Unit>>,
+    },
+    /// A unit's.
+    Unit(Arc<Unit>),
+    /// Nobody's: it is named by its executable and cgroup.
+    Host,
+    /// Nobody's, and it is not to be profiled.
+    Nobody(Unclaimed),
+}
+
+/// Why a process is not to be profiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unclaimed {
+    /// Only what a source claims is profiled.
+    HostOff,
+    /// It is in a pod that the selector of pods leaves out.
+    PodNotSelected,
+}
+
+/// A claim, and whether a better one may come at any moment.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// As of now.
+    pub claim: Claim,
+    /// Its container is not known yet, and has been met only just now.
+    pub is_waiting: bool,
+}
+
+/// What is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimants {
+    /// Pods are asked for.
+    pub kubernetes: bool,
+    /// Only some of them.
+    pub selects_pods: bool,
+    /// Containers of no pod are profiled as such.
+    pub containers: bool,
+    /// What nothing else claims is profiled.
+    pub host: bool,
+}
+
+/// The sources that may claim a process.
+#[derive(Debug)]
+pub struct Sources {
+    /// What is in force.
+    pub claimants: Claimants,
+    /// What the API server tells.
+    pub kubernetes: Arc<Catalogue>,
+    /// Whether it has told of all pods since the agent's start.
+    pub pods_are_known: Arc<AtomicBool>,
+    /// What container runtimes tell.
+    pub runtimes: Arc<Catalogue>,
+    /// The units that were asked for.
+    pub units: Arc<Units>,
+    /// How each of them does.
+    pub statuses: Vec<Arc<SourceStatus>>,
+    /// Containers that none of them knows.
+    pub unknown: Unknown,
+}
+
+impl Claim {
+    /// Who claims, if anyone.
+    pub fn source(&self) -> Option<Source> {
+        match self {
+            Self::Container { source, .. } => Some(*source),
+            Self::Unit(_) => Some(Source::Systemd),
+            Self::Host => Some(Source::Host),
+            Self::Nobody(_) => None,
+        }
+    }
+
+    /// Whether another claim is the same, of the same version.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Container { source, discovered, unit },
+                Self::Container { source: other_source, discovered: other_discovered, unit: other_unit },
+            ) => {
+                source == other_source
+                    && (Arc::ptr_eq(discovered, other_discovered) || discovered == other_discovered)
+                    && unit == other_unit
+            }
+            (Self::Unit(unit), Self::Unit(other)) => Arc::ptr_eq(unit, other) || unit == other,
+            (Self::Host, Self::Host) => true,
+            (Self::Nobody(why), Self::Nobody(other)) => why == other,
+            _ => false,
+        }
+    }
+}
+
+impl Sources {
+    /// Another number whenever a claim may have changed.
+    pub(super) fn revision(&self) -> [u64; 4] {
+        let known = u64::from(self.pods_are_known.load(Ordering::Relaxed));
+        [self.kubernetes.revision(), self.runtimes.revision(), self.units.revision(), known]
+    }
+
+    /// Who claims a process in these cgroups; of one without any nothing can be told.
+    pub(super) fn claim(&self, cgroups: Option<&Cgroups>, now: Instant) -> Claimed {
+        let Some(cgroups) = cgroups else { return self.nobody_else().settled() };
+        let membership = Membership::of(cgroups);
+        let unit = || {
+            let paths: Vec<&[u8]> = cgroups.paths().iter().map(|path| &*path.0).collect();
+            self.units.unit_of(&paths)
+        };
+        if let Some(innermost) = membership.containers.first()
+            && let Some(claimed) = self.container(innermost, &membership, unit, now)
+        {
+            return claimed;
+        }
+        match unit() {
+            Some(unit) => Claim::Unit(unit).settled(),
+            None => self.nobody_else().settled(),
+        }
+    }
+
+    fn nobody_else(&self) -> Claim {
+        if self.claimants.host { Claim::Host } else { Claim::Nobody(Unclaimed::HostOff) }
+    }
+
+    /// The claim of a container; `None` if containers of its kind are of no interest.
+    fn container(
+        &self,
+        innermost: &ContainerId,
+        membership: &Membership,
+        unit: impl FnOnce() -> Option<Arc<Unit>>,
+        now: Instant,
+    ) -> Option<Claimed> {
+        let in_pod = self.claimants.kubernetes && membership.pod.is_some();
+        let known_by = |catalogue: &Catalogue| {
+            membership.containers.iter().find_map(|container| catalogue.get(&container.id))
+        };
+        let make = |source, discovered| Claim::Container { source, discovered, unit: None };
+        if let Some(discovered) = self.claimants.kubernetes.then(|| known_by(&self.kubernetes)).flatten() {
+            return Some(make(Source::Kubernetes, discovered).with(unit(), innermost).settled());
+        }
+        if !in_pod && !self.claimants.containers {
+            return None;
+        }
+        let told = known_by(&self.runtimes);
+        let is_of_pod = in_pod || told.as_ref().is_some_and(|told| told.labels.get("pod").is_some());
+        let is_waiting = match &told {
+            // The runtime knows at once; the API server, which knows more, some seconds later.
+            Some(_) => {
+                self.unknown.refresh(innermost, now);
+                in_pod && self.unknown.is_fresh(innermost, now)
+            }
+            None => self.unknown.awaits(innermost, !in_pod, now),
+        };
+        let left_out = in_pod && self.claimants.selects_pods && self.pods_are_known.load(Ordering::Relaxed);
+        if left_out && !is_waiting {
+            return Some(Claim::Nobody(Unclaimed::PodNotSelected).settled());
+        }
+        let source = if is_of_pod { Source::Kubernetes } else { Source::Container };
+        let discovered = told.unwrap_or_else(|| Arc::new(nameless(innermost, membership.pod.as_ref())));
+        Some(Claimed { claim: make(source, discovered).with(unit(), innermost), is_waiting })
+    }
+}
+
+impl Claim {
+    /// Where what is known of the claimant lies in memory: equal for processes of one claimant, 0 for the host.
+    pub(super) fn address(&self) -> usize {
+        match self {
+            Self::Container { discovered, .. } => Arc::as_ptr(discovered).addr(),
+            Self::Unit(unit) => Arc::as_ptr(unit).addr(),
+            Self::Host | Self::Nobody(_) => 0,
+        }
+    }
+
+    /// Puts the labels that it gives.
+    pub(super) fn put(&self, labels: &mut LabelSet) {
+        let mut put = |discovered: &Discovered| {
+            for (name, value) in discovered.labels.iter().chain(discovered.meta.iter()) {
+                labels.set(name, value);
+            }
+        };
+        match self {
+            Self::Container { discovered, unit, .. } => {
+                unit.iter().for_each(|unit| put(&unit.discovered));
+                put(discovered);
+            }
+            Self::Unit(unit) => put(&unit.discovered),
+            Self::Host | Self::Nobody(_) => {}
+        }
+    }
+
+    fn settled(self) -> Claimed {
+        Claimed { claim: self, is_waiting: false }
+    }
+
+    /// A container's claim, in a unit. The unit that is the container itself tells nothing.
+    fn with(self, found: Option<Arc<Unit>>, container: &ContainerId) -> Self {
+        match self {
+            Self::Container { source, discovered, .. } => {
+                let unit = found.filter(|unit| !unit.name.to_string().contains(&*container.id));
+                Self::Container { source, discovered, unit }
+            }
+            other => other,
+        }
+    }
+}
+
+/// What the path of its cgroup tells of a container that nothing else knows.
+fn nameless(container: &ContainerId, pod: Option<&PodUid>) -> Discovered {
+    let mut discovered = Discovered::default();
+    discovered.labels.set("containerid", container.to_string());
+    let id = |name: &str| format!("__meta_{name}_container_id");
+    let name = match container.engine {
+        Some(Engine::Containerd) => Some(id("containerd")),
+        Some(Engine::CriO) => Some(id("crio")),
+        Some(Engine::Docker) => Some(id("docker")),
+        Some(Engine::Podman) => Some(id("podman")),
+        Some(Engine::Lxc) => Some(id("lxc")),
+        Some(Engine::BuildKit) => Some("__meta_docker_build_kit_container_id".to_owned()),
+        None => None,
+    };
+    if let Some(name) = name {
+        discovered.meta.set(name, &*container.id);
+    }
+    if let Some(pod) = pod {
+        discovered.meta.set("__meta_kubernetes_pod_uid", &*pod.0);
+        discovered.meta.set("__meta_kubernetes_pod_container_id", container.to_string());
+    }
+    if container.engine == Some(Engine::Lxc) {
+        // It has no other name.
+        discovered.labels.set("container", &*container.id);
+    }
+    discovered
+}
+
+#[cfg(test)]
+#[path = "claim/tests.rs"]
+mod tests;

@@ -1,0 +1,70 @@
+//! The source of pods: asks the API server for the pods of this node, and is told of every change.
+//!
+//! One list, and then one watch after the other, each going on where the last one ended: the server is never
+//! polled. What the catalogue knows stays in force while the server cannot be asked.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `cluster`, `kubeconfig`, `service_account`, `credential`, `material`, `small_file` | which server, and as whom |
+//! | `api`, `error` | requests, and what answers mean |
+//! | `pod`, `event` | what answers hold |
+//! | `labels`, `inventory` | from pods to the catalogue |
+//! | `source`, `pace`, `state` | when to list and to watch, and what came of it |
+//!
+//! The server must allow `pods: list`, `pods: watch` and, for the labels of the node, `nodes: get`.
+//! <https://kubernetes.io/docs/reference/using-api/api-concepts/> says how lists and watches go together.
+
+mod api;
+pub mod cluster;
+pub mod credential;
+pub mod error;
+pub mod event;
+mod inventory;
+mod kubeconfig;
+pub mod labels;
+mod material;
+pub mod pace;
+pub mod pod;
+mod service_account;
+pub mod small_file;
+mod source;
+pub mod state;
+
+pub use cluster::{Cluster, ClusterError, NO_CLUSTER, locate, locate_with};
+pub use pace::Pace;
+pub use source::run;
+pub use state::KubernetesState;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Tells of the name of a `__meta_*` label whether anybody looks at it.
+pub type Wants = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// What was asked for.
+#[derive(Clone)]
+pub struct Options {
+    /// The name of this node in the cluster.
+    pub node: String,
+    /// Which pods count, as the API server understands it; empty for all.
+    pub label_selector: String,
+    /// Instead of the one that the environment names.
+    pub kubeconfig: Option<PathBuf>,
+    /// Labels that are not wanted are not kept.
+    pub wants: Wants,
+    /// How patient the source is.
+    pub pace: Pace,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("node", &self.node)
+            .field("label_selector", &self.label_selector)
+            .field("kubeconfig", &self.kubeconfig)
+            .field("pace", &self.pace)
+            .finish_non_exhaustive()
+    }
+}
