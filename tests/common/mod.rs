@@ -10,4 +10,5 @@ pub(crate) mod process;
 pub(crate) mod profile;
 pub(crate) mod program;
 pub(crate) mod symbols;
+pub(crate) mod systemd;
 pub(crate) mod workload;
