@@ -110,7 +110,7 @@ async fn serve(
     let cache = tables.is_some().then(|| table_cache(&config)).flatten();
     let objects = Arc::new(ObjectLibrary::new(worker, tables, cache));
     let collector_options = CollectorOptions { duration: config.profiling.duration.get(), sampler: options };
-    let sources = sources::start(&config, executor, &registry);
+    let sources = sources::start(&config, executor, &registry)?;
     let discovery = sources.discovery.clone();
     // Nobody else sets it.
     let _ = reloadable.discovery.set(discovery.clone());

@@ -48,6 +48,7 @@
 //! | wrong mapping or address | `process/mapping.rs`, `object/mod.rs`, `pprof/mod.rs` |
 //! | sample under the wrong process | `process/table.rs` |
 //! | a process is met too late, or wakes the agent too often | `ebpf/src/modern/wakeup.rs`, `collector/mod.rs` |
+//! | only some processes of the host are profiled | `sample/pid_namespace.rs`, `ebpf/src/modern/pid_namespace.rs` |
 //! | a sample is missing | `collector/account.rs`, the metrics `parca_agent_samples_*` |
 //! | wrong target or label | the page `/targets`; `discovery/membership.rs`, `discovery/claim.rs` |
 //! | a target is not profiled, or not any more | the page `/targets`; `discovery/policy.rs`, `collector/reselect.rs` |

@@ -71,6 +71,7 @@ fn seeds_are_what_they_are_named() {
     assert_eq!(pod.status.container_statuses.len(), 1);
     assert!(decode_process_event(&seed("process_event", "kind_1")).is_some());
     assert!(btf::task_offsets(&seed("types", "task_struct")).is_ok());
+    assert!(btf::pid_namespace(&seed("types", "pid_namespace"), 1).is_ok());
     assert!(Request::decode(&seed("request", "identify")).is_ok());
     assert!(matches!(decode_identified(&seed("request", "identified")), Ok(Ok(_))));
     for (name, build_id) in [("gnu_note", "0001020304050607"), ("note_section", "0001020304050607")] {

@@ -16,6 +16,8 @@ mod maps;
 #[path = "modern/opaque.rs"]
 mod opaque;
 mod panic;
+#[path = "modern/pid_namespace.rs"]
+mod pid_namespace;
 #[path = "modern/place_cache.rs"]
 mod place_cache;
 #[path = "modern/process.rs"]

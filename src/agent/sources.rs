@@ -3,14 +3,18 @@
 use crate::config::Config;
 use crate::discovery::catalogue::Catalogue;
 use crate::discovery::claim::{Claimants, Sources};
+use crate::discovery::container::ContainerId;
+use crate::discovery::kubernetes::{self, Cluster, KubernetesState, Pace};
 use crate::discovery::policy::{Policy, Ratio};
+use crate::discovery::runtime::{self, Answer, Runtimes};
 use crate::discovery::status::SourceStatus;
 use crate::discovery::systemd::pattern::UnitPatterns;
-use crate::discovery::systemd::{self, Units};
+use crate::discovery::systemd::{self, BusAddress, Units};
 use crate::discovery::unknown::Unknown;
 use crate::discovery::{Discovery, Terms};
 use crate::metrics::Registry;
-use smol::channel::bounded;
+use anyhow::Context;
+use smol::channel::{Receiver, bounded};
 use smol::{Executor, Task};
 use std::sync::Arc;
 
@@ -24,42 +28,118 @@ pub(super) struct Running {
 }
 
 /// Starts what the configuration wants.
-pub(super) fn start(config: &Config, executor: &Arc<Executor<'static>>, registry: &Registry) -> Running {
+pub(super) fn start(
+    config: &Config,
+    executor: &Arc<Executor<'static>>,
+    registry: &Registry,
+) -> anyhow::Result<Running> {
     let wanted = &config.discovery;
-    let (requests, _incoming) = bounded(QUEUE);
     let mut tasks = Vec::new();
     let mut statuses = Vec::new();
-    let mut status = |name| {
-        let status = Arc::new(SourceStatus::new(name));
-        statuses.push(status.clone());
-        status
+
+    let pods = Arc::new(Catalogue::default());
+    let state = Arc::new(KubernetesState::default());
+    let status = Arc::new(SourceStatus::new("kubernetes"));
+    let kubernetes = match cluster(config, &status)? {
+        Some((cluster, options)) => {
+            let (pods, status, state) = (pods.clone(), status.clone(), state.clone());
+            tasks.push(executor.spawn(kubernetes::run(
+                cluster,
+                options,
+                pods,
+                status,
+                state,
+                executor.clone(),
+            )));
+            true
+        }
+        None => false,
     };
+    statuses.push(status);
+
+    let containers = Arc::new(Catalogue::default());
+    let options = runtime::Options {
+        socket_path: wanted.socket_path.get().map(Into::into),
+        ..runtime::Options::default()
+    };
+    let runtimes = Runtimes::new(options, containers.clone(), executor.clone());
+    statuses.extend(runtimes.statuses().iter().cloned());
+    let (requests, requested) = bounded(QUEUE);
+    let (answers, answered) = bounded(QUEUE);
+    tasks.push(executor.spawn(runtimes.clone().run(requested, answers)));
 
     let units = Arc::new(Units::new(UnitPatterns::new(wanted.systemd_units.iter())));
-    tasks.push(executor.spawn(systemd::run(units.clone(), status("systemd"))));
-    let of_units = units.clone();
-    registry.register(move |exposition| of_units.collect(exposition));
+    let status = Arc::new(SourceStatus::new("systemd"));
+    statuses.push(status.clone());
+    tasks.push(executor.spawn(systemd::run(units.clone(), status, BusAddress::System)));
 
-    let kubernetes = false;
     let claimants = Claimants {
         kubernetes,
         selects_pods: !wanted.pod_selector.as_str().is_empty(),
         containers: wanted.containers,
         host: wanted.host.is_on(kubernetes || !units.is_empty()),
     };
+    log::info!(
+        kubernetes = claimants.kubernetes, containers = claimants.containers,
+        systemd_units = !units.is_empty(), host = claimants.host; "targets"
+    );
     let sources = Sources {
         claimants,
-        kubernetes: Arc::new(Catalogue::default()),
-        pods_are_known: Arc::default(),
-        runtimes: Arc::new(Catalogue::default()),
-        units,
+        kubernetes: pods,
+        pods: state.clone(),
+        runtimes: containers,
+        units: units.clone(),
         statuses,
         unknown: Unknown::new(requests),
     };
     let discovery = Arc::new(Discovery::new(sources, terms(config)));
+    tasks.push(executor.spawn(take_answers(discovery.clone(), answered)));
     let collected = discovery.clone();
-    registry.register(move |exposition| collected.collect(exposition));
-    Running { discovery, _tasks: tasks }
+    registry.register(move |exposition| {
+        collected.collect(exposition);
+        runtimes.collect(exposition);
+        units.collect(exposition);
+        if kubernetes {
+            state.collect(exposition);
+        }
+    });
+    Ok(Running { discovery, _tasks: tasks })
+}
+
+/// How to reach the cluster, if there is one. What says so and cannot be used is an error: an operator who names a
+/// cluster does not want the host profiled in its place.
+fn cluster(config: &Config, status: &SourceStatus) -> anyhow::Result<Option<(Cluster, kubernetes::Options)>> {
+    if !config.discovery.kubernetes {
+        status.off("switched off");
+        return Ok(None);
+    }
+    let options = kubernetes::Options {
+        node: config.labels.node.clone(),
+        label_selector: config.discovery.pod_selector.as_str().to_owned(),
+        kubeconfig: config.discovery.kubeconfig.get().map(Into::into),
+        // The page of targets shows all of them.
+        wants: Arc::new(|_| true),
+        pace: Pace::default(),
+    };
+    let environment = |name: &str| std::env::var_os(name);
+    let found = kubernetes::locate(&options, &environment).context(
+        "failed to find out how to reach the Kubernetes cluster (--kubernetes=false does without)",
+    )?;
+    if found.is_none() {
+        status.off("no cluster configuration: neither --kubeconfig, KUBECONFIG nor a service account");
+    }
+    Ok(found.map(|cluster| (cluster, options)))
+}
+
+/// Lets nobody wait for the name of a container that no runtime knows.
+async fn take_answers(discovery: Arc<Discovery>, answers: Receiver<(ContainerId, Answer)>) {
+    while let Ok((container, answer)) = answers.recv().await {
+        match answer {
+            Answer::Known => {}
+            Answer::Unknown => discovery.deny(&container),
+            Answer::Failed => discovery.fail(&container),
+        }
+    }
 }
 
 /// What a reload may change.

@@ -36,8 +36,12 @@ pub struct Account {
 }
 
 /// Reasons for which the kernel side drops a sample.
-const KERNEL_LOSSES: [(&str, Counter); 3] =
-    [("ring_full", Counter::SampleRingFull), ("count_map_full", Counter::CountMapFull), NOT_SELECTED];
+const KERNEL_LOSSES: [(&str, Counter); 4] = [
+    ("ring_full", Counter::SampleRingFull),
+    ("count_map_full", Counter::CountMapFull),
+    ("outside_pid_namespace", Counter::OutsidePidNamespace),
+    NOT_SELECTED,
+];
 
 /// Not wanted: of a target that is left out, or one of many of a target that is sampled less often.
 const NOT_SELECTED: (&str, Counter) = ("not_selected", Counter::NotSelected);
@@ -74,7 +78,8 @@ impl Account {
         let dropped = [
             lost[0],
             lost[1],
-            (NOT_SELECTED.0, lost[2].1 + received.unwanted),
+            lost[2],
+            (NOT_SELECTED.0, lost[3].1 + received.unwanted),
             ("undecodable", received.undecodable),
             ("window_full", received.window_full),
             ("closing_full", received.closing_full),

@@ -5,7 +5,7 @@ use super::library::ObjectLibrary;
 use crate::discovery::attribution::Attribution;
 use crate::discovery::policy::{Divisor, Outcome};
 use crate::discovery::{Discovery, Facts};
-use crate::process::cgroup::{CgroupPath, CgroupResolver, Cgroups};
+use crate::process::cgroup::{CgroupPath, CgroupResolver};
 use crate::process::table::ImageInfo;
 use crate::profile::collect::{RawStack, RawWindow};
 use crate::profile::resolve::{Images, process_name};
@@ -89,16 +89,11 @@ impl Attributor {
         Facts {
             process: Some(raw.process),
             comm: process_name(raw, image),
-            cgroups: self.cgroups_of(raw, image),
+            // By the id that the sample holds, and as `/proc` told.
+            cgroups: self.cgroups.of_sample(raw.cgroup, image.and_then(|image| image.cgroups.as_ref())),
             executable: details.as_ref().and_then(|details| self.objects.get(details.object?)),
             details,
         }
-    }
-
-    /// The cgroups of a stack's process: as `/proc` told, or by the id that the sample holds where the process was
-    /// gone too soon.
-    fn cgroups_of(&mut self, raw: &RawStack, image: Option<&ImageInfo>) -> Option<Arc<Cgroups>> {
-        image.and_then(|image| image.cgroups.clone()).or_else(|| self.cgroups.find(raw.cgroup))
     }
 }
 

@@ -422,7 +422,7 @@ impl<'a> Batch<'a> {
         if sample.user_end == StackEnd::NoMapping || sample.unknown_process {
             self.processes.expire(sample.process, sample.time);
         }
-        let observed = self.processes.observe(sample.process, sample.time, leader_comm)?;
+        let observed = self.processes.observe(sample.process, sample.time, sample.cgroup, leader_comm)?;
         self.met_process |= observed.inspect;
         if observed.inspect && !self.inspector.request(sample.process) {
             self.processes.refuse(sample.process);

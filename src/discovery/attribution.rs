@@ -17,6 +17,12 @@ const MAX_ENTRIES: usize = 32 * 1024;
 /// Who is not seen for so long is forgotten.
 const KEEP: Duration = Duration::from_secs(300);
 
+/// For how long a decision holds if nothing is known to have changed: of a container that has a name, and of one that
+/// no source knows.
+const HOLDS: Duration = Duration::from_secs(60);
+/// See [`HOLDS`].
+const HOLDS_NAMELESS: Duration = Duration::from_secs(5);
+
 /// What becomes of the samples of a process.
 #[derive(Clone, Debug)]
 pub struct Attribution {
@@ -39,6 +45,15 @@ pub(super) struct Key {
     pub(super) process: Option<ProcessId>,
 }
 
+/// For how long a decision holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Validity {
+    /// As long as the sources know what they knew at this revision; `None` for no time at all.
+    pub(super) revision: Option<[u64; 4]>,
+    /// It is of a container that no source knows.
+    pub(super) is_nameless: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Attributions {
     entries: HashMap<Key, Entry>,
@@ -51,6 +66,8 @@ struct Entry {
     attribution: Attribution,
     /// What the sources knew when it was decided; `None` if it has to be decided again in any case.
     revision: Option<[u64; 4]>,
+    /// When the sources are asked again although they know nothing new: asking is what makes them look.
+    until: Instant,
     seen: Instant,
 }
 
@@ -59,7 +76,7 @@ impl Attributions {
     pub(super) fn get(&mut self, key: &Key, revision: [u64; 4], now: Instant) -> Option<Attribution> {
         let entry = self.entries.get_mut(key)?;
         entry.seen = now;
-        (entry.revision == Some(revision)).then(|| entry.attribution.clone())
+        (entry.revision == Some(revision) && now < entry.until).then(|| entry.attribution.clone())
     }
 
     /// What was decided for the same claim.
@@ -90,13 +107,16 @@ impl Attributions {
         claim: Claim,
         facts: &Facts,
         attribution: Attribution,
-        revision: Option<[u64; 4]>,
+        validity: Validity,
         now: Instant,
     ) {
+        let Validity { revision, is_nameless } = validity;
+        let until = now + if is_nameless { HOLDS_NAMELESS } else { HOLDS };
         if self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(&key) {
             self.entries.clear();
         }
-        self.entries.insert(key, Entry { claim, facts: facts.clone(), attribution, revision, seen: now });
+        self.entries
+            .insert(key, Entry { claim, facts: facts.clone(), attribution, revision, until, seen: now });
     }
 
     pub(super) fn purge(&mut self, now: Instant) {

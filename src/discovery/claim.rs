@@ -2,6 +2,7 @@
 
 use super::catalogue::Catalogue;
 use super::container::{ContainerId, Engine};
+use super::kubernetes::KubernetesState;
 use super::membership::{Membership, PodUid};
 use super::status::SourceStatus;
 use super::systemd::{Unit, Units};
@@ -10,7 +11,6 @@ use super::unknown::Unknown;
 use crate::label::LabelSet;
 use crate::process::cgroup::Cgroups;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Whose a process is.
@@ -49,6 +49,8 @@ pub struct Claimed {
     pub claim: Claim,
     /// Its container is not known yet, and has been met only just now.
     pub is_waiting: bool,
+    /// No source knows its container.
+    pub is_nameless: bool,
 }
 
 /// What is in force.
@@ -71,8 +73,8 @@ pub struct Sources {
     pub claimants: Claimants,
     /// What the API server tells.
     pub kubernetes: Arc<Catalogue>,
-    /// Whether it has told of all pods since the agent's start.
-    pub pods_are_known: Arc<AtomicBool>,
+    /// How far it has got.
+    pub pods: Arc<KubernetesState>,
     /// What container runtimes tell.
     pub runtimes: Arc<Catalogue>,
     /// The units that were asked for.
@@ -116,7 +118,7 @@ impl Claim {
 impl Sources {
     /// Another number whenever a claim may have changed.
     pub(super) fn revision(&self) -> [u64; 4] {
-        let known = u64::from(self.pods_are_known.load(Ordering::Relaxed));
+        let known = u64::from(self.pods.synced());
         [self.kubernetes.revision(), self.runtimes.revision(), self.units.revision(), known]
     }
 
@@ -172,13 +174,14 @@ impl Sources {
             }
             None => self.unknown.awaits(innermost, !in_pod, now),
         };
-        let left_out = in_pod && self.claimants.selects_pods && self.pods_are_known.load(Ordering::Relaxed);
+        let left_out = in_pod && self.claimants.selects_pods && self.pods.synced();
         if left_out && !is_waiting {
             return Some(Claim::Nobody(Unclaimed::PodNotSelected).settled());
         }
         let source = if is_of_pod { Source::Kubernetes } else { Source::Container };
+        let is_nameless = told.is_none();
         let discovered = told.unwrap_or_else(|| Arc::new(nameless(innermost, membership.pod.as_ref())));
-        Some(Claimed { claim: make(source, discovered).with(unit(), innermost), is_waiting })
+        Some(Claimed { claim: make(source, discovered).with(unit(), innermost), is_waiting, is_nameless })
     }
 }
 
@@ -210,7 +213,7 @@ impl Claim {
     }
 
     fn settled(self) -> Claimed {
-        Claimed { claim: self, is_waiting: false }
+        Claimed { claim: self, is_waiting: false, is_nameless: false }
     }
 
     /// A container's claim, in a unit. The unit that is the container itself tells nothing.

@@ -18,6 +18,7 @@ pub mod membership;
 pub mod policy;
 mod process_labels;
 pub mod report;
+pub mod runtime;
 pub mod status;
 pub mod systemd;
 pub mod target;
@@ -30,9 +31,10 @@ use crate::process::cgroup::Cgroups;
 use crate::process::comm::Comm;
 use crate::process::details::{Details, DetailsWanted};
 use crate::process::id::ProcessId;
-use attribution::{Attribution, Attributions, Key};
+use attribution::{Attribution, Attributions, Key, Validity};
 use cardinality::Cardinality;
 use claim::{Claim, Claimed, Sources, Unclaimed};
+use container::ContainerId;
 use policy::{LeftOut, Outcome, Policy};
 use process_labels::{Wanted, put_machine, put_process};
 use report::{Report, TargetEntry};
@@ -132,6 +134,16 @@ impl Discovery {
         }
         let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
         state.attribute(key, claimed, facts, revision, now)
+    }
+
+    /// Takes in that no container runtime knows a container.
+    pub fn deny(&self, container: &ContainerId) {
+        self.sources.unknown.deny(container);
+    }
+
+    /// Takes in that the runtime that may know a container cannot be asked at the moment.
+    pub fn fail(&self, container: &ContainerId) {
+        self.sources.unknown.fail(container);
     }
 
     /// Ends a window: forgets who has not been seen for long.
@@ -243,7 +255,7 @@ impl State {
         revision: [u64; 4],
         now: Instant,
     ) -> Attribution {
-        let Claimed { claim, is_waiting } = claimed;
+        let Claimed { claim, is_waiting, is_nameless } = claimed;
         let outcome = match self.attributions.same(&key, &claim) {
             Some(outcome) => outcome,
             None => self.decide(&claim, facts, now),
@@ -254,7 +266,14 @@ impl State {
             && (!self.wanted.details.executable
                 || facts.executable.as_ref().is_some_and(|object| object.info.get().is_some()));
         let attribution = Attribution { outcome, is_waiting, is_final, is_of_cgroup };
-        self.attributions.insert(key, claim, facts, attribution.clone(), is_final.then_some(revision), now);
+        self.attributions.insert(
+            key,
+            claim,
+            facts,
+            attribution.clone(),
+            Validity { revision: is_final.then_some(revision), is_nameless },
+            now,
+        );
         attribution
     }
 

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When a container that nobody knew is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// The same if that could not be asked who knows it: a daemon that starts again is back in seconds.
+const ASK_AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// When one that is known is: it may have another name by now.
 const REFRESH: Duration = Duration::from_secs(300);
 /// Containers that are remembered. Forgetting them all costs asking again.
@@ -33,6 +35,8 @@ struct Met {
     asked: Instant,
     /// The runtimes have said that they do not know it.
     is_denied: bool,
+    /// They could not be asked.
+    has_failed: bool,
     /// It was given up and counted.
     is_counted: bool,
 }
@@ -50,8 +54,10 @@ impl Unknown {
         let mut all = self.met();
         self.make_room(&mut all);
         let met = all.entry(container.clone()).or_insert_with(|| self.meet(container, now));
-        if now.duration_since(met.asked) >= ASK_AGAIN {
+        let pause = if met.has_failed { ASK_AGAIN_AFTER_FAILURE } else { ASK_AGAIN };
+        if now.duration_since(met.asked) >= pause {
             met.asked = now;
+            met.has_failed = false;
             self.ask(container);
         }
         let is_waiting = now.duration_since(met.first) < PATIENCE && !(only_runtimes && met.is_denied);
@@ -75,6 +81,13 @@ impl Unknown {
         if now.duration_since(met.asked) >= REFRESH {
             met.asked = now;
             self.ask(container);
+        }
+    }
+
+    /// Takes in that the runtime that may know a container cannot be asked at the moment.
+    pub fn fail(&self, container: &ContainerId) {
+        if let Some(met) = self.met().get_mut(container) {
+            met.has_failed = true;
         }
     }
 
@@ -127,13 +140,13 @@ impl Unknown {
 
 impl Met {
     fn at(now: Instant) -> Self {
-        Self { first: now, asked: now, is_denied: false, is_counted: false }
+        Self { first: now, asked: now, is_denied: false, has_failed: false, is_counted: false }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ASK_AGAIN, PATIENCE, REFRESH, Unknown};
+    use super::{ASK_AGAIN, ASK_AGAIN_AFTER_FAILURE, PATIENCE, REFRESH, Unknown};
     use crate::discovery::container::ContainerId;
     use smol::channel::bounded;
     use std::time::Instant;
@@ -162,6 +175,18 @@ mod tests {
         unknown.deny(&container());
         assert!(!unknown.awaits(&container(), true, now));
         assert!(unknown.awaits(&container(), false, now));
+    }
+
+    #[test]
+    fn who_could_not_be_asked_is_asked_again_soon() {
+        let (sender, requests) = bounded(8);
+        let (unknown, now) = (Unknown::new(sender), Instant::now());
+        unknown.awaits(&container(), false, now);
+        unknown.fail(&container());
+        unknown.awaits(&container(), false, now + ASK_AGAIN_AFTER_FAILURE / 2);
+        assert_eq!(requests.len(), 1);
+        unknown.awaits(&container(), false, now + ASK_AGAIN_AFTER_FAILURE);
+        assert_eq!(requests.len(), 2);
     }
 
     #[test]

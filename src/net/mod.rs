@@ -4,6 +4,7 @@
 //! Who uses a connection says how long an answer may take and how long it may be: no peer can hold a task for
 //! ever, nor fill the agent's memory.
 
+pub mod grpc;
 pub mod http1;
 pub mod lines;
 pub mod stream;

@@ -116,7 +116,7 @@ fn check_regular(stat: &Stat) -> Result<FileIdentity, Unidentified> {
 fn check_start(process: ProcessId) -> Result<(), Unidentified> {
     let stat = std::fs::read(format!("/proc/{}/stat", process.tgid)).map_err(|_| Unidentified::Gone)?;
     match start_ticks(&stat) {
-        Some(ticks) if ticks == process.start.clock_ticks() => Ok(()),
+        Some(ticks) if ticks == process.start.shown().clock_ticks() => Ok(()),
         Some(_) | None => Err(Unidentified::Gone),
     }
 }

@@ -96,6 +96,14 @@ impl CgroupResolver {
         Self { mount, paths: HashMap::new() }
     }
 
+    /// The cgroups of a process when it was sampled in the cgroup of this id. What is known of the process may be older:
+    /// of its parent, or from before it was moved, as what a service manager or a container runtime has forked moves
+    /// before it executes.
+    pub fn of_sample(&mut self, id: CgroupId, known: Option<&Arc<Cgroups>>) -> Option<Arc<Cgroups>> {
+        let is_alone = self.mount.as_ref().is_some_and(|(path, _)| path.as_os_str() == MOUNT_POINTS[0]);
+        sampled_in(self.find(id), known, is_alone)
+    }
+
     /// The path of a cgroup; `None` if it is gone, or there is no unified hierarchy.
     pub fn find(&mut self, id: CgroupId) -> Option<Arc<Cgroups>> {
         if self.paths.len() >= MAX_PATHS {
@@ -110,6 +118,19 @@ impl Default for CgroupResolver {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The cgroups of a process that was sampled in one of the unified hierarchy. Beside others, this one tells less than
+/// what is known of all, unless the process was moved since.
+fn sampled_in(
+    sampled: Option<Arc<Cgroups>>,
+    known: Option<&Arc<Cgroups>>,
+    is_alone: bool,
+) -> Option<Arc<Cgroups>> {
+    let (Some(sampled), Some(known)) = (&sampled, known) else { return sampled.or(known.cloned()) };
+    let path = sampled.main();
+    let is_newer = is_alone || (*path != CgroupPath::root() && !known.paths().contains(path));
+    Some(if is_newer { sampled.clone() } else { known.clone() })
 }
 
 /// `CGROUP2_SUPER_MAGIC` of the kernel's `include/uapi/linux/magic.h`.
@@ -141,13 +162,17 @@ fn parse_line(line: &[u8]) -> Option<(Hierarchy, &[u8])> {
         (_, b"name=systemd") => Hierarchy::Systemd,
         _ => Hierarchy::Controller,
     };
+    // Said of a cgroup v2 that was removed when only processes were in it that have ended.
+    let path =
+        if hierarchy == Hierarchy::Unified { path.strip_suffix(b" (deleted)").unwrap_or(path) } else { path };
     Some((hierarchy, path))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CgroupId, CgroupPath, CgroupResolver, Cgroups, MAX_PATHS_EACH};
+    use super::{CgroupId, CgroupPath, CgroupResolver, Cgroups, MAX_PATHS_EACH, sampled_in};
     use std::os::unix::fs::MetadataExt;
+    use std::sync::Arc;
 
     #[test]
     fn a_cgroup_is_found_by_its_id() {
@@ -157,6 +182,29 @@ mod tests {
         let root = CgroupId(std::fs::metadata(mount).unwrap().ino());
         assert_eq!(resolver.find(root).as_deref(), Some(&CgroupPath::root().into()));
         assert_eq!(resolver.find(CgroupId(u64::MAX)), None);
+    }
+
+    #[test]
+    fn a_sample_tells_where_a_process_is_now() {
+        const BOTH: &str = "4:memory:/docker/a\n0::/docker/a\n";
+        const V1: &str = "4:memory:/docker/a\n0::/\n";
+        for (name, sampled, known, is_alone, expected) in [
+            ("moved", Some("/a.service"), Some("0::/init.scope\n"), true, "/a.service"),
+            ("moved to the root", Some("/"), Some("0::/init.scope\n"), true, "/"),
+            ("not read", Some("/a.service"), None, true, "/a.service"),
+            ("the cgroup is gone", None, Some("0::/a.service\n"), true, "/a.service"),
+            ("under v1, in the root of v2", Some("/"), Some(V1), false, "/docker/a"),
+            ("moved in both", Some("/docker/b"), Some(BOTH), false, "/docker/b"),
+            ("under v1", None, Some(V1), false, "/docker/a"),
+        ] {
+            let sampled = sampled.map(|path| Arc::new(CgroupPath(path.as_bytes().into()).into()));
+            let known = known.map(|text| Arc::new(Cgroups::parse(text.as_bytes()).unwrap()));
+            let found = sampled_in(sampled, known.as_ref(), is_alone).unwrap();
+            assert_eq!(&*found.main().0, expected.as_bytes(), "{name}");
+        }
+        let known = Arc::new(Cgroups::parse(b"4:memory:/m\n1:name=systemd:/s\n0::/s\n").unwrap());
+        let sampled = Arc::new(CgroupPath(b"/s".as_slice().into()).into());
+        assert_eq!(sampled_in(Some(sampled), Some(&known), false), Some(known), "no path is lost");
     }
 
     #[test]
@@ -177,6 +225,7 @@ mod tests {
             ("root", "1:cpu:/\n0::/\n", Some("/")),
             ("colons in a path", "0::/a:b:c\n", Some("/a:b:c")),
             ("namespace", "0::/../../x\n", Some("/../../x")),
+            ("removed", "0::/system.slice/a.service (deleted)\n", Some("/system.slice/a.service")),
             ("nothing", "", None),
             ("garbage", "no fields\n::\n", None),
         ] {

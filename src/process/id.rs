@@ -1,5 +1,6 @@
 //! Who a sample belongs to. A process id alone is never a key: ids are used again.
 
+use crate::sys::time_namespace;
 use std::fmt;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub struct BootTime {
 const NANOS_PER_TICK: u64 = 10_000_000;
 
 impl BootTime {
-    /// Field 22 of `/proc/PID/stat` for a process that started at this moment: it counts in hundredths
+    /// Field 22 of `/proc/PID/stat` for a process that is shown to have started at this moment: it counts in hundredths
     /// of a second (`USER_HZ`, 100 on x86_64 and aarch64), rounded down.
     pub fn clock_ticks(self) -> u64 {
         self.nanos / NANOS_PER_TICK
@@ -36,6 +37,17 @@ impl BootTime {
     /// The first moment that counts as this many clock ticks.
     pub fn from_clock_ticks(ticks: u64) -> Self {
         Self { nanos: ticks.saturating_mul(NANOS_PER_TICK) }
+    }
+
+    /// This moment as the boot clock and `/proc` show it to this process, whose time namespace may be set off from the
+    /// kernel's own time.
+    pub fn shown(self) -> Self {
+        Self { nanos: self.nanos.saturating_add_signed(time_namespace::offset_nanos()) }
+    }
+
+    /// The moment that is shown so.
+    pub fn from_shown(shown: Self) -> Self {
+        Self { nanos: shown.nanos.saturating_add_signed(time_namespace::offset_nanos().saturating_neg()) }
     }
 
     /// The time from an earlier moment to this one; zero if it is not earlier.

@@ -73,7 +73,7 @@ pub fn read_details(process: ProcessId, wanted: &DetailsWanted) -> Details {
 /// Whether the process still runs under its id.
 pub fn is_alive(process: ProcessId) -> bool {
     let ticks = read(process, "stat", MAX_SMALL_BYTES).and_then(|stat| stat::start_ticks(&stat));
-    ticks == Some(process.start.clock_ticks())
+    ticks == Some(process.start.shown().clock_ticks())
 }
 
 fn read_of_other_thread(process: ProcessId) -> Option<Vec<u8>> {
@@ -110,7 +110,10 @@ mod tests {
 
     fn own_id() -> ProcessId {
         let ticks = stat::start_ticks(&std::fs::read("/proc/self/stat").unwrap()).unwrap();
-        ProcessId { tgid: Tgid(std::process::id()), start: BootTime::from_clock_ticks(ticks) }
+        ProcessId {
+            tgid: Tgid(std::process::id()),
+            start: BootTime::from_shown(BootTime::from_clock_ticks(ticks)),
+        }
     }
 
     #[test]

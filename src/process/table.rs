@@ -3,7 +3,7 @@
 //! The table takes events and samples in and says which processes should be inspected; it does no I/O
 //! and has no clock.
 
-use super::cgroup::Cgroups;
+use super::cgroup::{CgroupId, Cgroups};
 use super::comm::Comm;
 use super::details::Details;
 use super::event::{ProcessChange, ProcessEvent};
@@ -28,6 +28,9 @@ const MAX_DOUBLINGS: u32 = 12;
 /// A process without samples is forgotten after this time, and read again should it wake up.
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
 
+/// Of a process that was not sampled yet.
+const UNKNOWN_CGROUP: CgroupId = CgroupId(0);
+
 /// One process.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -35,6 +38,8 @@ pub struct Process {
     images: Vec<Image>,
     /// Its cgroups, once it or its parent was inspected.
     cgroups: Option<Arc<Cgroups>>,
+    /// Where the kernel saw it last. Another one means that `cgroups` is out of date.
+    cgroup: CgroupId,
     exited: Option<BootTime>,
     last_seen: BootTime,
     /// How often it was read again since that last brought new mappings.
@@ -128,7 +133,7 @@ impl ProcessTable {
     /// A forked process starts as a copy of its parent: the same mappings and the same cgroups.
     fn fork(&mut self, event: &ProcessEvent, parent_id: ProcessId) {
         let Some(parent) = self.processes.get(&parent_id) else { return };
-        let cgroups = parent.cgroups.clone();
+        let (cgroups, cgroup) = (parent.cgroups.clone(), parent.cgroup);
         let inherited = parent.images.last().map(|image| image.address_space.clone());
         let details = parent.images.last().and_then(|image| image.details.as_deref());
         let details =
@@ -140,6 +145,9 @@ impl ProcessTable {
         let Some(id) = self.new_image_id() else { return };
         let image = Image { id, since: event.time, comm: event.comm, details, address_space };
         self.insert(event.process, image, cgroups, event.time);
+        if let Some(child) = self.processes.get_mut(&event.process) {
+            child.cgroup = cgroup;
+        }
     }
 
     fn exec(&mut self, event: &ProcessEvent) {
@@ -171,7 +179,13 @@ impl ProcessTable {
 
     /// Takes in that a thread was sampled. `leader_comm` is the thread's name if it is the first thread,
     /// for that is the name of the process.
-    pub fn observe(&mut self, id: ProcessId, time: BootTime, leader_comm: Option<Comm>) -> Option<Observed> {
+    pub fn observe(
+        &mut self,
+        id: ProcessId,
+        time: BootTime,
+        cgroup: CgroupId,
+        leader_comm: Option<Comm>,
+    ) -> Option<Observed> {
         if !self.processes.contains_key(&id) {
             let image = Image {
                 id: self.new_image_id()?,
@@ -182,6 +196,7 @@ impl ProcessTable {
             };
             self.insert(id, image, None, time);
         }
+        self.follow_cgroup(id, time, cgroup);
         let oldest = BootTime {
             nanos: time.nanos.saturating_sub(u64::try_from(self.refresh.as_nanos()).unwrap_or(u64::MAX)),
         };
@@ -206,6 +221,27 @@ impl ProcessTable {
             *read_at = time; // asked for; the old mappings serve until the new ones come
         }
         Some(Observed { image: image.id, inspect })
+    }
+
+    /// Takes in where a process was sampled. If that is another cgroup than before, it is read again: engines and
+    /// managers move processes, though mostly before these execute anything.
+    fn follow_cgroup(&mut self, id: ProcessId, time: BootTime, cgroup: CgroupId) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        if process.cgroup == cgroup {
+            return;
+        }
+        let is_first = process.cgroup == UNKNOWN_CGROUP;
+        if let Some(AddressSpace::Known { read_at, .. } | AddressSpace::Unwanted { read_at }) =
+            process.images.last_mut().map(|image| &mut image.address_space)
+            && !is_first
+        {
+            // What is read too often is read later.
+            if time.since(*read_at) < FIRST_REREAD_WAIT {
+                return;
+            }
+            *read_at = BootTime::default();
+        }
+        process.cgroup = cgroup;
     }
 
     /// Takes in what an inspection gave; `None` if the process was gone. `read_at` is a moment before it
@@ -301,8 +337,14 @@ impl ProcessTable {
             self.untracked += 1;
             return;
         }
-        let process =
-            Process { images: vec![image], cgroups, exited: None, last_seen: now, futile_rereads: 0 };
+        let process = Process {
+            images: vec![image],
+            cgroups,
+            cgroup: UNKNOWN_CGROUP,
+            exited: None,
+            last_seen: now,
+            futile_rereads: 0,
+        };
         self.processes.insert(id, process);
     }
 }
@@ -310,6 +352,7 @@ impl ProcessTable {
 #[cfg(test)]
 mod tests {
     use super::{Inspected, ProcessTable};
+    use crate::process::cgroup::CgroupId;
     use crate::process::comm::Comm;
     use crate::process::event::{ProcessChange, ProcessEvent};
     use crate::process::id::{BootTime, ProcessId, Tgid};
@@ -346,44 +389,47 @@ mod tests {
         })
     }
 
+    const HOME: CgroupId = CgroupId(1);
+    const ELSEWHERE: CgroupId = CgroupId(2);
+
     fn comm_at(table: &mut ProcessTable, id: ProcessId, time: u64) -> String {
-        let observed = table.observe(id, at(time), None).unwrap();
+        let observed = table.observe(id, at(time), HOME, None).unwrap();
         table.image(id, observed.image).unwrap().comm.to_string()
     }
 
     #[test]
     fn a_process_is_inspected_once() {
         let (mut table, id) = (table(), process(7, 1));
-        assert!(table.observe(id, at(2), None).unwrap().inspect);
-        assert!(!table.observe(id, at(2), None).unwrap().inspect);
+        assert!(table.observe(id, at(2), HOME, None).unwrap().inspect);
+        assert!(!table.observe(id, at(2), HOME, None).unwrap().inspect);
         table.complete(id, at(3), inspected("a"));
-        assert!(!table.observe(id, at(4), None).unwrap().inspect);
+        assert!(!table.observe(id, at(4), HOME, None).unwrap().inspect);
     }
 
     #[test]
     fn mappings_are_read_again_when_old_and_when_expired() {
         let (mut table, id) = (table(), process(7, 1));
-        table.observe(id, at(2), None);
+        table.observe(id, at(2), HOME, None);
         table.complete(id, at(2), inspected("a"));
-        assert!(!table.observe(id, at(62), None).unwrap().inspect);
-        assert!(table.observe(id, at(63), None).unwrap().inspect);
-        assert!(!table.observe(id, at(64), None).unwrap().inspect);
+        assert!(!table.observe(id, at(62), HOME, None).unwrap().inspect);
+        assert!(table.observe(id, at(63), HOME, None).unwrap().inspect);
+        assert!(!table.observe(id, at(64), HOME, None).unwrap().inspect);
         table.complete(id, at(64), inspected("a"));
         table.expire(id, at(64));
-        assert!(!table.observe(id, at(64), None).unwrap().inspect, "read after the sample was taken");
+        assert!(!table.observe(id, at(64), HOME, None).unwrap().inspect, "read after the sample was taken");
         table.expire(id, at(65));
-        assert!(table.observe(id, at(65), None).unwrap().inspect);
+        assert!(table.observe(id, at(65), HOME, None).unwrap().inspect);
         table.complete(id, at(65), inspected("a"));
         table.expire(id, BootTime { nanos: 65 * SECOND + 150_000_000 });
-        assert!(!table.observe(id, at(65), None).unwrap().inspect, "the wait has doubled");
+        assert!(!table.observe(id, at(65), HOME, None).unwrap().inspect, "the wait has doubled");
     }
 
     #[test]
     fn a_process_id_used_again_is_another_process() {
         let (mut table, first, second) = (table(), process(7, 1), process(7, 50));
-        table.observe(first, at(2), None);
+        table.observe(first, at(2), HOME, None);
         table.complete(first, at(2), inspected("first"));
-        table.observe(second, at(51), None);
+        table.observe(second, at(51), HOME, None);
         table.complete(second, at(51), inspected("second"));
         assert_eq!(comm_at(&mut table, first, 49), "first");
         assert_eq!(comm_at(&mut table, second, 51), "second");
@@ -392,22 +438,22 @@ mod tests {
     #[test]
     fn samples_from_before_an_exec_belong_to_the_earlier_program() {
         let (mut table, id) = (table(), process(7, 1));
-        table.observe(id, at(2), None);
+        table.observe(id, at(2), HOME, None);
         table.complete(id, at(2), inspected("shell"));
         table.apply(&event(id, 10, "tool", ProcessChange::Exec));
         assert_eq!(comm_at(&mut table, id, 9), "shell");
         assert_eq!(comm_at(&mut table, id, 10), "tool");
-        assert!(!table.observe(id, at(9), None).unwrap().inspect, "its mappings are gone");
+        assert!(!table.observe(id, at(9), HOME, None).unwrap().inspect, "its mappings are gone");
     }
 
     #[test]
     fn mappings_read_after_an_exec_that_is_told_late_belong_to_the_new_program() {
         let (mut table, id) = (table(), process(7, 1));
-        table.observe(id, at(2), None);
+        table.observe(id, at(2), HOME, None);
         table.complete(id, at(11), inspected("tool"));
         table.apply(&event(id, 10, "tool", ProcessChange::Exec));
-        let old = table.observe(id, at(9), None).unwrap().image;
-        let new = table.observe(id, at(12), None).unwrap().image;
+        let old = table.observe(id, at(9), HOME, None).unwrap().image;
+        let new = table.observe(id, at(12), HOME, None).unwrap().image;
         assert!(matches!(table.image(id, old).unwrap().address_space, AddressSpace::Gone));
         assert!(matches!(table.image(id, new).unwrap().address_space, AddressSpace::Known { .. }));
     }
@@ -415,27 +461,27 @@ mod tests {
     #[test]
     fn a_child_has_its_parents_mappings_until_it_executes() {
         let (mut table, parent, child) = (table(), process(7, 1), process(8, 5));
-        table.observe(parent, at(2), None);
+        table.observe(parent, at(2), HOME, None);
         table.complete(parent, at(2), inspected("server"));
         table.apply(&event(child, 5, "server", ProcessChange::Fork { parent }));
-        let observed = table.observe(child, at(6), None).unwrap();
+        let observed = table.observe(child, at(6), HOME, None).unwrap();
         assert!(!observed.inspect);
         assert!(matches!(
             table.image(child, observed.image).unwrap().address_space,
             AddressSpace::Known { .. }
         ));
         table.apply(&event(child, 7, "tool", ProcessChange::Exec));
-        assert!(table.observe(child, at(8), None).unwrap().inspect);
+        assert!(table.observe(child, at(8), HOME, None).unwrap().inspect);
     }
 
     #[test]
     fn the_dead_stay_for_late_samples_and_then_go() {
         let (mut table, id) = (table(), process(7, 1));
-        table.observe(id, at(2), Some(Comm::new(b"a")));
+        table.observe(id, at(2), HOME, Some(Comm::new(b"a")));
         table.apply(&event(id, 3, "a", ProcessChange::Exit));
         table.purge(at(4));
         assert_eq!(comm_at(&mut table, id, 3), "a");
-        assert!(!table.observe(id, at(3), None).unwrap().inspect, "it cannot be read any more");
+        assert!(!table.observe(id, at(3), HOME, None).unwrap().inspect, "it cannot be read any more");
         table.purge(at(9));
         assert!(table.is_empty());
     }
@@ -443,10 +489,10 @@ mod tests {
     #[test]
     fn a_process_that_died_before_its_first_sample_was_read_is_gone() {
         let (mut table, parent, child) = (table(), process(7, 1), process(8, 5));
-        table.observe(parent, at(2), None);
+        table.observe(parent, at(2), HOME, None);
         table.apply(&event(child, 5, "server", ProcessChange::Fork { parent }));
         table.apply(&event(child, 6, "server", ProcessChange::Exit));
-        let observed = table.observe(child, at(5), None).unwrap();
+        let observed = table.observe(child, at(5), HOME, None).unwrap();
         assert!(!observed.inspect);
         assert!(matches!(table.image(child, observed.image).unwrap().address_space, AddressSpace::Gone));
     }
@@ -455,9 +501,21 @@ mod tests {
     fn a_full_table_refuses_and_counts() {
         let mut table = table();
         for tgid in 0..20_000 {
-            table.observe(process(tgid, 1), at(2), None);
+            table.observe(process(tgid, 1), at(2), HOME, None);
         }
         assert_eq!(table.len(), super::MAX_PROCESSES);
         assert_eq!(table.untracked(), 20_000 - super::MAX_PROCESSES as u64);
+    }
+
+    #[test]
+    fn a_process_that_was_moved_to_another_cgroup_is_read_again() {
+        let (mut table, id) = (table(), process(7, 1));
+        let soon = |millis: u64| BootTime { nanos: 200 * SECOND + millis * 1_000_000 };
+        assert!(table.observe(id, at(200), HOME, None).unwrap().inspect);
+        table.complete(id, at(200), inspected("a"));
+        assert!(!table.observe(id, soon(10), ELSEWHERE, None).unwrap().inspect, "it was read just now");
+        assert!(table.observe(id, soon(200), ELSEWHERE, None).unwrap().inspect);
+        table.complete(id, soon(200), inspected("a"));
+        assert!(!table.observe(id, soon(900), ELSEWHERE, None).unwrap().inspect);
     }
 }

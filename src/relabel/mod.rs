@@ -15,9 +15,9 @@
 //! value, and a label that gets the empty value is removed.
 //!
 //! Where this is not what Prometheus does, it is less, and says so when the rules are read: expressions that
-//! [`pattern`] cannot give the meaning they have there are refused. Two things remain. A `labelmap` skips names
-//! that no label may have, for the store would refuse the whole profile. And the rules write at most
-//! [`MAX_WRITTEN`] bytes to one label set.
+//! `pattern.rs` cannot give the meaning they have there are refused, but for two rare letters it names. And two
+//! things are less in silence. A `labelmap` skips names that no label may have, for the store would refuse the
+//! whole profile. The rules write at most [`MAX_WRITTEN`] bytes to one label set.
 //!
 //! Everything here is a function of its arguments. The configuration reads rules; discovery applies them.
 
@@ -27,7 +27,7 @@ mod draft;
 mod error;
 mod fields;
 mod operation;
-pub mod pattern;
+mod pattern;
 mod rule;
 mod source;
 mod template;
@@ -38,7 +38,9 @@ pub use action::Action;
 pub use draft::MAX_WRITTEN;
 pub use error::{Reason, RuleError, TooManyRules};
 pub use fields::{Field, Fields};
+pub use pattern::PatternError;
 pub use rule::Rule;
+pub use template::TemplateError;
 
 use crate::label::LabelSet;
 use draft::Draft;

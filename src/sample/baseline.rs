@@ -203,7 +203,7 @@ fn user_frames(addresses: Vec<UserAddress>) -> Vec<UserFrame> {
 /// When a process started, for kernels that tell no offsets: to the clock tick, and 0 for one that is gone.
 fn start_in_proc(tgid: u32) -> BootTime {
     let ticks = std::fs::read(format!("/proc/{tgid}/stat")).ok().and_then(|stat| stat::start_ticks(&stat));
-    ticks.map_or_else(BootTime::default, BootTime::from_clock_ticks)
+    ticks.map_or_else(BootTime::default, |ticks| BootTime::from_shown(BootTime::from_clock_ticks(ticks)))
 }
 
 /// Entries of each map, a power of two.

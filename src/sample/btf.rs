@@ -3,6 +3,7 @@
 //! Format: the kernel's `Documentation/bpf/btf.rst`. The compiler of our programs records no field
 //! relocations, so the offsets are looked up here and passed in.
 
+use parca_agent_common::pid_namespace::PidNamespace;
 use parca_agent_common::settings::Settings;
 
 /// Where the running kernel shows its BTF, with `CONFIG_DEBUG_INFO_BTF`.
@@ -45,6 +46,25 @@ pub fn task_offsets_with_registers(btf: &[u8]) -> Result<Settings, BtfError> {
     let stack = btf.size_of("thread_union").unwrap_or(USUAL_STACK_BYTES);
     let user_registers = stack.checked_sub(registers).ok_or(missing("thread_union"))?;
     Ok(Settings { user_registers, ..offsets(&btf)? })
+}
+
+/// Where a task's ids in a pid namespace are, which has this inode number and is not the initial one.
+pub fn pid_namespace(btf: &[u8], inode: u32) -> Result<PidNamespace, BtfError> {
+    let btf = Btf::parse(btf).ok_or(BtfError::Malformed)?;
+    let offset = |structure, member| {
+        btf.member_offset(structure, member).ok_or(BtfError::Missing { structure, member })
+    };
+    Ok(PidNamespace {
+        inode,
+        // Named so since 4.19.
+        task_thread_pid: offset("task_struct", "thread_pid")?,
+        pid_level: offset("pid", "level")?,
+        pid_numbers: offset("pid", "numbers")?,
+        number_bytes: btf.size_of("upid").ok_or(BtfError::Missing { structure: "upid", member: "size" })?,
+        number_id: offset("upid", "nr")?,
+        number_namespace: offset("upid", "ns")?,
+        namespace_inode: offset("pid_namespace", "ns")? + offset("ns_common", "inum")?,
+    })
 }
 
 /// `THREAD_SIZE` of x86_64 and, with pages of 4 KiB, of aarch64.
@@ -215,7 +235,8 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Btf, BtfError, task_offsets};
+    use super::{Btf, BtfError, pid_namespace, task_offsets};
+    use parca_agent_common::pid_namespace::PidNamespace;
 
     /// `struct { int pad; union { int a; struct { int b; int c; }; }; } named s` in BTF.
     fn nested() -> Vec<u8> {
@@ -250,6 +271,24 @@ mod tests {
     fn a_missing_member_is_named() {
         let error = task_offsets(&nested()).unwrap_err();
         assert!(matches!(error, BtfError::Missing { member: "group_leader", .. }), "{error}");
+    }
+
+    #[test]
+    fn the_ids_of_a_task_are_found_by_way_of_its_namespaces() {
+        let found = pid_namespace(include_bytes!("../../tests/fuzz/seeds/types/pid_namespace"), 7).unwrap();
+        let expected = PidNamespace {
+            inode: 7,
+            task_thread_pid: 40,
+            pid_level: 4,
+            pid_numbers: 80,
+            number_bytes: 16,
+            number_id: 0,
+            number_namespace: 8,
+            namespace_inode: 48,
+        };
+        assert_eq!(found, expected);
+        let error = pid_namespace(&nested(), 7).unwrap_err();
+        assert!(matches!(error, BtfError::Missing { member: "thread_pid", .. }), "{error}");
     }
 
     #[test]

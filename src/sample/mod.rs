@@ -10,6 +10,7 @@ mod clock;
 mod cpus;
 mod modern;
 pub mod object;
+mod pid_namespace;
 mod privilege;
 pub mod record;
 pub mod selection;
@@ -17,6 +18,7 @@ pub mod tables;
 
 use crate::process::event::ProcessEvent;
 use crate::process::id::BootTime;
+use crate::sys::time_namespace;
 use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
@@ -26,6 +28,7 @@ use clock::{Attached, SamplingClock};
 use modern::Modern;
 use object::{CounterMap, ObjectError, ObjectKind, SAMPLE_PROGRAM};
 use parca_agent_common::counter::Counter;
+use pid_namespace::PidNamespace;
 use privilege::Refusal;
 use record::RawSample;
 use rustix::time::{ClockId, clock_gettime};
@@ -84,6 +87,12 @@ pub enum StartError {
     /// An object does not run here.
     #[error(transparent)]
     Object(#[from] ObjectError),
+    /// `baseline` tells the ids of the host only.
+    #[error(
+        "the baseline BPF object knows processes by their ids on the host, which the /proc of this pid namespace does \
+         not show; run parca-agent in the host's pid namespace (Kubernetes: hostPID: true, Docker: --pid=host)"
+    )]
+    OtherPidNamespace,
     /// The tables of the unwinder cannot be written.
     #[error(transparent)]
     Tables(#[from] TablesError),
@@ -121,6 +130,10 @@ impl Sampler {
     pub fn start(options: SamplerOptions) -> Result<Self, StartError> {
         if let Some(refusal) = privilege::missing() {
             return Err(StartError::Refused(refusal));
+        }
+        let offset = time_namespace::offset_nanos();
+        if offset != 0 {
+            log::info!(offset_nanos = offset; "this time namespace has a boot clock of its own, it is allowed for");
         }
         let cpus = cpus::online().map_err(StartError::Clock)?.len();
         let (loaded, counters) = load(options, cpus).map_err(explain)?;
@@ -219,22 +232,38 @@ impl Sampler {
 pub fn boot_time() -> BootTime {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-    BootTime { nanos: seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default() }
+    let nanos = seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default();
+    BootTime::from_shown(BootTime { nanos })
 }
 
 /// Tries the objects, best first. A kernel that refuses the first for want of a feature gets the second;
 /// the reason is logged, for the second has fewer abilities.
 fn load(options: SamplerOptions, cpus: usize) -> Result<(Loaded, CounterMap), StartError> {
+    let pid_namespace = PidNamespace::of_proc();
     let baseline = || {
+        if pid_namespace.is_some() {
+            return Err(StartError::OtherPidNamespace);
+        }
         let (baseline, counters) = Baseline::load(cpus, options.frequency)?;
         Ok((Loaded::Baseline(Box::new(baseline)), counters))
     };
     if options.force == Some(ObjectKind::Baseline) {
         return baseline();
     }
-    match Modern::load(cpus, options) {
-        Ok((modern, counters)) => Ok((Loaded::Modern(Box::new(modern)), counters)),
+    match Modern::load(cpus, options, pid_namespace) {
+        Ok((modern, counters)) => {
+            if let Some(PidNamespace { inode }) = pid_namespace {
+                log::warn!(
+                    pid_namespace = inode,
+                    remedy = "for the whole host, run parca-agent in its pid namespace (Kubernetes: hostPID: true, Docker: --pid=host)";
+                    "profiling the processes of this pid namespace only"
+                );
+            }
+            Ok((Loaded::Modern(Box::new(modern)), counters))
+        }
         Err(error) if options.force == Some(ObjectKind::Modern) => Err(error),
+        // The other object is of no use here, so this is what there is to say.
+        Err(error) if pid_namespace.is_some() && is_refusal(&error) => Err(error),
         Err(error) => {
             log::warn!(reason = error_chain(&error).as_str(); "kernel lacks what the modern BPF object needs, trying baseline");
             baseline()
@@ -255,7 +284,12 @@ fn program_descriptor(loaded: &Loaded) -> Result<OwnedFd, StartError> {
 
 /// Turns "operation not permitted" somewhere below into what the operator can do about it.
 fn explain(error: StartError) -> StartError {
-    let refused = match &error {
+    if is_refusal(&error) { StartError::Refused(privilege::explain_bpf_refusal()) } else { error }
+}
+
+/// Whether it is `EPERM` of `bpf(2)`.
+fn is_refusal(error: &StartError) -> bool {
+    match error {
         StartError::Object(ObjectError::Program {
             source: ProgramError::LoadError { io_error, .. }, ..
         }) => io_error.raw_os_error() == Some(libc::EPERM),
@@ -264,8 +298,7 @@ fn explain(error: StartError) -> StartError {
             ..
         }) => io_error.raw_os_error() == Some(libc::EPERM),
         _ => false,
-    };
-    if refused { StartError::Refused(privilege::explain_bpf_refusal()) } else { error }
+    }
 }
 
 /// An error and its causes on one line.

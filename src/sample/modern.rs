@@ -5,6 +5,7 @@
 
 use super::btf;
 use super::object::{self, CounterMap, ObjectError, ObjectKind, SAMPLE_PROGRAM};
+use super::pid_namespace::PidNamespace;
 use super::record::{RawSample, decode_process_event};
 use super::selection::Selection;
 use super::tables::UnwindTables;
@@ -12,6 +13,7 @@ use super::{Record, SamplerOptions, StartError};
 use aya::maps::{MapData, ProgramArray, RingBuf};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use parca_agent_common::limits::{SAMPLE_RING_BYTES_MAX, SAMPLE_RING_BYTES_MIN};
+use parca_agent_common::pid_namespace::PidNamespace as PidNamespaceOffsets;
 use parca_agent_common::settings::Settings;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -50,6 +52,13 @@ enum Walk {
     Steps,
 }
 
+/// What the programs take for constants.
+#[derive(Clone, Copy)]
+struct Constants {
+    settings: Settings,
+    pid_namespace: PidNamespaceOffsets,
+}
+
 /// The object, loaded.
 pub(super) struct Modern {
     /// Holds the programs and their links; dropping it removes them from the kernel.
@@ -64,15 +73,27 @@ pub(super) struct Modern {
 }
 
 impl Modern {
-    /// Loads the object and attaches all but the timers.
-    pub(super) fn load(cpus: usize, options: SamplerOptions) -> Result<(Self, CounterMap), StartError> {
+    /// Loads the object and attaches all but the timers. It tells the ids of a pid namespace; those of the host
+    /// where none is given.
+    pub(super) fn load(
+        cpus: usize,
+        options: SamplerOptions,
+        pid_namespace: Option<PidNamespace>,
+    ) -> Result<(Self, CounterMap), StartError> {
         let (ring_bytes, table_bytes) = (ring_bytes(cpus, options.frequency), options.table_bytes);
         let kernel_types = std::fs::read(btf::KERNEL_BTF).map_err(StartError::NoKernelTypes)?;
         let (wakeup_bytes, pac_mask) = (ring_bytes / 4, PAC_MASK);
         let period_nanos = u32::try_from(options.period().as_nanos()).unwrap_or(u32::MAX);
-        let settings = |offsets| Settings { wakeup_bytes, period_nanos, pac_mask, ..offsets };
+        let pid_namespace = match pid_namespace {
+            Some(PidNamespace { inode }) => btf::pid_namespace(&kernel_types, inode)?,
+            None => PidNamespaceOffsets::default(),
+        };
+        let constants = |offsets| Constants {
+            settings: Settings { wakeup_bytes, period_nanos, pac_mask, ..offsets },
+            pid_namespace,
+        };
         if !options.in_steps {
-            let looping = settings(btf::task_offsets(&kernel_types)?);
+            let looping = constants(btf::task_offsets(&kernel_types)?);
             match Self::load_with(Walk::Loop, looping, ring_bytes, table_bytes) {
                 Err(StartError::Object(ObjectError::Program { source, .. })) => {
                     log::info!(reason = source.to_string().as_str(); "the program that loops was refused (bpf_loop needs 5.17), stacks are walked in steps");
@@ -80,21 +101,22 @@ impl Modern {
                 other => return other,
             }
         }
-        let stepping = settings(btf::task_offsets_with_registers(&kernel_types)?);
+        let stepping = constants(btf::task_offsets_with_registers(&kernel_types)?);
         Self::load_with(Walk::Steps, stepping, ring_bytes, table_bytes)
     }
 
     fn load_with(
         walk: Walk,
-        settings: Settings,
+        constants: Constants,
         ring_bytes: u32,
         table_bytes: usize,
     ) -> Result<(Self, CounterMap), StartError> {
-        let words = settings.to_words();
+        let (settings, pid_namespace) = (constants.settings.to_words(), constants.pid_namespace.to_words());
         let mut bpf = EbpfLoader::new()
             .btf(None)
             .verifier_log_level(VerifierLogLevel::DISABLE)
-            .override_global("SETTINGS", &words, true)
+            .override_global("SETTINGS", &settings, true)
+            .override_global("PID_NAMESPACE", &pid_namespace, true)
             .map_max_entries("SAMPLES", ring_bytes)
             .load(ObjectKind::Modern.bytes())
             .map_err(|source| ObjectError::Load { kind: ObjectKind::Modern, source })?;

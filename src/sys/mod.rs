@@ -5,3 +5,4 @@ pub mod descriptor;
 pub mod kernfs;
 pub mod perf_event;
 pub mod shared_array;
+pub mod time_namespace;

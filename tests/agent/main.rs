@@ -26,6 +26,7 @@ mod hotplug;
 mod kernel_time;
 mod late_library;
 mod moment;
+mod pid_namespace;
 mod pid_reuse;
 mod privileges;
 mod reload;

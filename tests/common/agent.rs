@@ -35,6 +35,8 @@ static MACHINE: Mutex<()> = Mutex::new(());
 /// A running agent, which ends with the test.
 pub(crate) struct Agent {
     child: Child,
+    /// The agent's own, where the child is a launcher that waits for it.
+    process: u32,
     pub(crate) address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
@@ -48,7 +50,7 @@ impl Agent {
         Self::start_by(&[], arguments)
     }
 
-    /// The same through a program that executes it, such as setpriv(1).
+    /// The same through a program that executes it, such as setpriv(1), or runs it, as unshare(1) does with `--fork`.
     pub(crate) fn start_by(launcher: &[&str], arguments: &[&str]) -> Self {
         let machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
         // Of this thread, and what it starts inherits it.
@@ -72,7 +74,12 @@ impl Agent {
             assert!(waiting, "the agent did not start ({ended:?}): {:#?}", log.lock().unwrap());
             std::thread::sleep(Duration::from_millis(5));
         };
-        let agent = Self { child, address, log, reader: Some(reader), temporary, _machine: machine };
+        let process = if launcher.contains(&"--fork") {
+            process::children(child.id(), PROGRAM).pop().unwrap()
+        } else {
+            child.id()
+        };
+        let agent = Self { child, process, address, log, reader: Some(reader), temporary, _machine: machine };
         process::eventually("the agent is ready", START_LIMIT, || {
             http::get(address, "/-/ready").is_ok_and(|response| response.status == 200)
         });
@@ -82,7 +89,7 @@ impl Agent {
 
     /// Its process.
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.process
     }
 
     /// What it has logged so far.

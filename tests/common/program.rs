@@ -55,6 +55,11 @@ impl Program {
         Self::start_by(&[], executable, name, arguments)
     }
 
+    /// The same through a program that executes it, such as chrt(1).
+    pub(crate) fn start_through(launcher: &[&str], workload: &str, name: &str, arguments: &[&str]) -> Self {
+        Self::start_by(launcher, &workload::build(workload), name.as_ref(), arguments)
+    }
+
     fn start_by(launcher: &[&str], executable: &Path, name: &OsStr, arguments: &[&str]) -> Self {
         Self::start_placed(launcher, name, arguments, |path| copy(executable, path))
     }

@@ -21,11 +21,13 @@ pub enum Counter {
     StackCollision = 6,
     /// The agent decided that samples of this process or cgroup are not wanted, or not this one of several.
     NotSelected = 7,
+    /// `modern` only: the task has no id in the pid namespace of the agent's `/proc`; the sample is not sent.
+    OutsidePidNamespace = 8,
 }
 
 impl Counter {
     /// Slots in the per-CPU array.
-    pub const COUNT: u32 = 8;
+    pub const COUNT: u32 = 9;
 }
 
 #[cfg(feature = "user")]
@@ -40,6 +42,7 @@ impl Counter {
         Self::CountMapFull,
         Self::StackCollision,
         Self::NotSelected,
+        Self::OutsidePidNamespace,
     ];
 }
 

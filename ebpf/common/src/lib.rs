@@ -8,6 +8,7 @@
 pub mod counter;
 pub mod frame;
 pub mod limits;
+pub mod pid_namespace;
 pub mod record;
 pub mod selection;
 pub mod settings;

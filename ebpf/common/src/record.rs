@@ -24,9 +24,9 @@ pub struct SampleHeader {
     pub process_start: u64,
     /// Cgroup v2 id of the task; the id of the root where only cgroup v1 is used.
     pub cgroup_id: u64,
-    /// Process id: the kernel's `tgid`, in the initial pid namespace.
+    /// Process id: the kernel's `tgid`, in the pid namespace of the agent's `/proc`.
     pub tgid: u32,
-    /// Thread id: the kernel's `pid`, in the initial pid namespace.
+    /// Thread id: the kernel's `pid`, in the same namespace.
     pub tid: u32,
     /// CPU the sample was taken on.
     pub cpu: u32,

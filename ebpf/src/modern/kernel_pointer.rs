@@ -19,11 +19,23 @@ impl KernelPointer {
         self.0 as u64
     }
 
+    /// To what is so many bytes behind.
+    #[inline(always)]
+    pub fn at(self, offset: u32) -> Self {
+        Self(self.0.wrapping_add(offset as usize))
+    }
+
     /// Reads a field at an offset; the zero value where it cannot be read.
     #[inline(always)]
     pub fn field<T: Default>(self, offset: u32) -> T {
         // SAFETY: the helper checks the address and fails instead of faulting.
         unsafe { bpf_probe_read_kernel(self.0.wrapping_add(offset as usize).cast::<T>()) }.unwrap_or_default()
+    }
+
+    /// Reads the pointer that is there; a null pointer, from which all reads fail, where it cannot be read.
+    #[inline(always)]
+    pub fn target(self) -> Self {
+        Self::new(self.field(0))
     }
 
     /// Reads a pointer; `None` where it is null.

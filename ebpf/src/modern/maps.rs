@@ -13,6 +13,7 @@ use parca_agent_common::limits::{
     MAX_PROCESSES, MAX_RULES, MAX_SLABS, MAX_STACK_FRAMES, MAX_USER_FRAMES, MET_PROCESSES,
     PROCESS_EVENT_RING_BYTES, REPLACEMENT_COUNTS, SAMPLE_RING_BYTES_MIN,
 };
+use parca_agent_common::pid_namespace::PidNamespace;
 use parca_agent_common::record::SampleHeader;
 use parca_agent_common::selection::{Divisor, ProcessDecision};
 use parca_agent_common::settings::Settings;
@@ -165,6 +166,32 @@ pub fn settings() -> Settings {
     // SAFETY: the pointer comes from a reference; the read is volatile because the loader replaces the
     // bytes after compilation.
     unsafe { core::ptr::read_volatile(&raw const SETTINGS) }
+}
+
+/// Set by the agent where it is not in the initial pid namespace, and constant as well.
+#[unsafe(no_mangle)]
+static PID_NAMESPACE: PidNamespace = PidNamespace {
+    inode: 0,
+    task_thread_pid: 0,
+    pid_level: 0,
+    pid_numbers: 0,
+    number_bytes: 0,
+    number_id: 0,
+    number_namespace: 0,
+    namespace_inode: 0,
+};
+
+/// The pid namespace whose ids are told; `None` for the initial one. The verifier removes what follows from the
+/// other case.
+#[inline(always)]
+pub fn pid_namespace() -> Option<PidNamespace> {
+    // SAFETY: as in `settings`.
+    let inode = unsafe { core::ptr::read_volatile(&raw const PID_NAMESPACE.inode) };
+    if inode == 0 {
+        return None;
+    }
+    // SAFETY: as in `settings`.
+    Some(unsafe { core::ptr::read_volatile(&raw const PID_NAMESPACE) })
 }
 
 /// Adds one to a counter of this CPU.

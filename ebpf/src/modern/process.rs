@@ -1,11 +1,11 @@
 //! Exec, exit and fork, told to the agent as they happen.
 
 use crate::maps::{PROCESS_EVENTS, PROCESSES, count, settings};
+use crate::pid_namespace::Ids;
 use crate::replacement;
 use crate::selection;
 use crate::task::Task;
 use crate::wakeup;
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::programs::RawTracePointContext;
 use parca_agent_common::counter::Counter;
@@ -15,7 +15,11 @@ use parca_agent_common::table::ProcessEntry;
 /// The current process runs another program now, of whose mappings nothing is known yet.
 #[inline(always)]
 pub fn executed() {
-    let (tgid, _) = current_ids();
+    let ids = Ids::current();
+    if ids.are_outside() {
+        return;
+    }
+    let tgid = ids.tgid;
     // One that is not there needs no removal.
     let _ = PROCESSES.remove(tgid);
     wakeup::forget(tgid);
@@ -27,10 +31,10 @@ pub fn executed() {
 /// `/proc`, and stays a zombie while other threads go on.
 #[inline(always)]
 pub fn exited() {
-    let (tgid, tid) = current_ids();
-    if tgid == tid {
-        selection::exited(tgid);
-        send_current(ProcessEventKind::Exit, tgid);
+    let ids = Ids::current();
+    if ids.tgid == ids.tid && !ids.are_outside() {
+        selection::exited(ids.tgid);
+        send_current(ProcessEventKind::Exit, ids.tgid);
     }
 }
 
@@ -42,11 +46,13 @@ pub fn exited() {
 pub fn forked(context: &RawTracePointContext) {
     let settings = settings();
     let child = Task::from_argument(context.arg::<*const u8>(1));
-    let tgid = child.id(settings.task_tgid);
-    if tgid != child.id(settings.task_pid) {
+    let ids = Ids::of(child);
+    if ids.tgid != ids.tid || ids.are_outside() {
         return;
     }
-    let (parent_tgid, _) = current_ids();
+    let tgid = ids.tgid;
+    // One that is outside has the id 0, under which no process is known.
+    let parent_tgid = Ids::current().tgid;
     let process_start = child.start_boot_time(settings.task_start_boot_time);
     let parent_start = current_process_start();
     inherit(parent_tgid, parent_start, tgid, process_start);
@@ -95,13 +101,6 @@ fn send(event: &ProcessEvent) {
     if PROCESS_EVENTS.output::<ProcessEvent>(event, wakeup::for_event()).is_err() {
         count(Counter::EventRingFull);
     }
-}
-
-/// Process and thread id of the current task.
-#[inline(always)]
-pub fn current_ids() -> (u32, u32) {
-    let ids = bpf_get_current_pid_tgid();
-    ((ids >> 32) as u32, ids as u32)
 }
 
 #[inline(always)]

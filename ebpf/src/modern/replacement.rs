@@ -8,7 +8,7 @@
 use crate::kernel_pointer::KernelPointer;
 use crate::lookup::{Search, has_mapping_in, is_owned};
 use crate::maps::{PROCESSES, REPLACEMENT_SEARCH, REPLACEMENTS, settings};
-use crate::process::current_ids;
+use crate::pid_namespace::Ids;
 use crate::wakeup;
 use aya_ebpf::programs::RawTracePointContext;
 use parca_agent_common::limits::REPLACEMENT_COUNTS;
@@ -21,7 +21,7 @@ pub fn placed(context: &RawTracePointContext) {
     if settings().unmapped_area_length == 0 {
         return;
     }
-    let (tgid, _) = current_ids();
+    let tgid = Ids::current().tgid;
     // SAFETY: as in `Unwinder::begin`.
     let Some(process) = (unsafe { PROCESSES.get(tgid) }) else { return };
     if !is_owned(process.mappings, process.owner) {

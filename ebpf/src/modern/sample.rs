@@ -1,6 +1,7 @@
 //! One sample: who runs, the kernel stack, and the registers from which the user stack is unwound.
 
 use crate::maps::{FRAME_SLOTS, NEXT_PROGRAM, SAMPLES, SCRATCH, SampleRecord, UNWINDER, count, settings};
+use crate::pid_namespace::Ids;
 use crate::registers::is_user_mode;
 use crate::selection;
 use crate::task::Task;
@@ -77,7 +78,7 @@ fn next_program(context: &PerfEventContext) {
     let _ = unsafe { NEXT_PROGRAM.tail_call(context, 0) };
 }
 
-/// All of a sample but the user frames; nothing for the idle task. A stack that cannot be unwound has its
+/// All of a sample but the user frames; nothing for the idle task and for one that `/proc` does not show. A stack that cannot be unwound has its
 /// reason already.
 #[inline(always)]
 fn begin<'a>(context: &PerfEventContext) -> Option<(&'a mut Unwinder, &'a mut SampleRecord)> {
@@ -85,12 +86,17 @@ fn begin<'a>(context: &PerfEventContext) -> Option<(&'a mut Unwinder, &'a mut Sa
         return None; // the idle task
     }
     count(Counter::SamplesTaken);
+    let ids = Ids::current();
+    if ids.are_outside() {
+        count(Counter::OutsidePidNamespace);
+        return None;
+    }
     let record = SCRATCH.get_ptr_mut(0)?;
     let unwinder = UNWINDER.get_ptr_mut(0)?;
     // SAFETY: both are this CPU's own, and nothing interrupts this program to use them too.
     let (record, unwinder) = unsafe { (&mut *record, &mut *unwinder) };
     let task = Task::current();
-    write_header(context, task, &mut record.header);
+    write_header(ids, task, &mut record.header);
     let weight = selection::weight(&record.header);
     if weight == KEEP_NONE {
         count(Counter::NotSelected);
@@ -116,13 +122,12 @@ fn begin<'a>(context: &PerfEventContext) -> Option<(&'a mut Unwinder, &'a mut Sa
 }
 
 #[inline(always)]
-fn write_header(context: &PerfEventContext, task: Task, header: &mut SampleHeader) {
+fn write_header(ids: Ids, task: Task, header: &mut SampleHeader) {
     let settings = settings();
-    let leader =
-        if context.pid() == context.tgid() { task } else { task.group_leader(settings.task_group_leader) };
+    let leader = if ids.tid == ids.tgid { task } else { task.group_leader(settings.task_group_leader) };
     header.process_start = leader.start_boot_time(settings.task_start_boot_time);
-    header.tgid = context.tgid();
-    header.tid = context.pid();
+    header.tgid = ids.tgid;
+    header.tid = ids.tid;
     header.flags = if task.is_kernel_thread(settings.task_flags) { FLAG_KERNEL_THREAD } else { 0 };
     // SAFETY: the helpers take no pointer but that of the array, with its length.
     unsafe {

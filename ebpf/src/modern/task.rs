@@ -54,7 +54,13 @@ impl Task {
         self.0.field::<u32>(offset) & PF_KTHREAD != 0
     }
 
-    /// A process or thread id.
+    /// Its ids in all pid namespaces, a `struct pid`; nothing can be read there of a task that has given them up.
+    #[inline(always)]
+    pub fn numbers(self, offset: u32) -> KernelPointer {
+        self.0.at(offset).target()
+    }
+
+    /// A process or thread id in the initial pid namespace.
     #[inline(always)]
     pub fn id(self, offset: u32) -> u32 {
         self.0.field(offset)

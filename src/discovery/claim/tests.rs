@@ -8,7 +8,6 @@ use crate::discovery::unknown::Unknown;
 use crate::process::cgroup::Cgroups;
 use smol::channel::{Receiver, bounded};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 const A: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -28,7 +27,7 @@ fn fixture(claimants: Claimants) -> Fixture {
     let sources = Sources {
         claimants,
         kubernetes: Arc::new(Catalogue::default()),
-        pods_are_known: Arc::default(),
+        pods: Arc::default(),
         runtimes: Arc::new(Catalogue::default()),
         units: Arc::new(Units::new(UnitPatterns::default())),
         statuses: Vec::new(),
@@ -97,7 +96,7 @@ fn a_pod_that_the_selector_leaves_out_is_nobodys() {
     fixture.claim(&path, Duration::ZERO);
     // As long as the server has not told of all pods, nobody can say that it is left out.
     assert_eq!(fixture.claim(&path, LATER), r#"kubernetes {containerid="A"}"#);
-    fixture.sources.pods_are_known.store(true, Ordering::Relaxed);
+    fixture.sources.pods.set_synced();
     assert_eq!(fixture.claim(&path, LATER), "nobody: pod not selected");
     fixture.sources.runtimes.put(A, named("pod", "web"));
     assert_eq!(fixture.claim(&path, LATER), "nobody: pod not selected");

@@ -24,6 +24,12 @@ impl KubernetesState {
         self.is_synced.load(Ordering::Acquire)
     }
 
+    /// A source that has told of all pods.
+    #[cfg(test)]
+    pub(in crate::discovery) fn set_synced(&self) {
+        self.is_synced.store(true, Ordering::Release);
+    }
+
     /// Lists of all pods that were taken in.
     pub fn lists(&self) -> u64 {
         self.lists.get()

@@ -1,10 +1,12 @@
 //! What is asked of systemd over the system bus: org.freedesktop.systemd1(5). Every question has a deadline.
 
+use super::BusAddress;
 use super::object_path;
 use super::unit::{UnitKind, UnitName};
 use smol::Timer;
 use smol::future::FutureExt;
 use std::time::Duration;
+use zbus::connection::Builder;
 use zbus::message::Message;
 use zbus::{Connection, MessageStream, OwnedObjectPath, OwnedVariant};
 
@@ -94,11 +96,14 @@ type Row = (String, String, String, String, String, String, OwnedObjectPath, u32
 pub(super) struct Bus(Connection);
 
 impl Bus {
-    /// Connects to the bus at `DBUS_SYSTEM_BUS_ADDRESS`, or where it is by default. All that comes in must be
-    /// taken from the stream, or answers wait behind it.
-    pub(super) async fn connect() -> Result<(Self, MessageStream), BusError> {
-        let build = zbus::connection::Builder::system().build();
-        let connection = within("Hello", async { build.await.map_err(BusError::Connect) }).await?;
+    /// Connects. All that comes in must be taken from the stream, or answers wait behind it.
+    pub(super) async fn connect(address: &BusAddress) -> Result<(Self, MessageStream), BusError> {
+        let builder = match address {
+            BusAddress::System => Builder::system(),
+            BusAddress::At(address) => Builder::address(address.as_str()),
+        };
+        let build = async { builder.build().await.map_err(BusError::Connect) };
+        let connection = within("Hello", build).await?;
         let stream = MessageStream::from(&connection);
         Ok((Self(connection), stream))
     }

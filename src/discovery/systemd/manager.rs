@@ -1,12 +1,12 @@
 //! The source's task: asks systemd which units there are, and again about those of which it says that they changed.
 
-use super::Units;
 use super::backoff::{Backoff, random_fraction};
 use super::bus::{Bus, BusError, DEADLINE, Listed};
 use super::changes::Changes;
 use super::known::Facts;
 use super::signal::{Signal, broad_rules, manager_rules, unit_rules};
 use super::unit::UnitName;
+use super::{BusAddress, Units};
 use crate::discovery::status::SourceStatus;
 use smol::Timer;
 use smol::future::FutureExt;
@@ -29,18 +29,23 @@ const MAX_DESCRIPTION: usize = 256;
 const MAX_ROUNDS: usize = 4;
 
 /// Keeps what is known of units up to date, for ever.
-pub(super) async fn run(units: &Units, status: &SourceStatus) {
+pub(super) async fn run(units: &Units, status: &SourceStatus, address: &BusAddress) {
     let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE);
     loop {
-        let error = session(units, status, &mut backoff).await;
+        let error = session(units, status, address, &mut backoff).await;
         status.failing(&error);
         Timer::after(backoff.next(random_fraction())).await;
     }
 }
 
 /// One connection, from its beginning to its end.
-async fn session(units: &Units, status: &SourceStatus, backoff: &mut Backoff) -> BusError {
-    let (bus, messages) = match Bus::connect().await {
+async fn session(
+    units: &Units,
+    status: &SourceStatus,
+    address: &BusAddress,
+    backoff: &mut Backoff,
+) -> BusError {
+    let (bus, messages) = match Bus::connect(address).await {
         Ok(connected) => connected,
         Err(error) => return error,
     };

@@ -29,6 +29,16 @@ use std::time::Instant;
 /// Cgroups whose unit is remembered; a host that has more starts anew.
 const MAX_ANSWERS: usize = 4096;
 
+/// Where systemd is on a bus.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum BusAddress {
+    /// What `DBUS_SYSTEM_BUS_ADDRESS` says, or where a system bus is by default.
+    #[default]
+    System,
+    /// At an address such as `unix:path=/run/dbus/system_bus_socket`.
+    At(String),
+}
+
 /// A unit that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
@@ -194,12 +204,12 @@ impl Units {
 }
 
 /// Keeps what is known of the units up to date. Never returns.
-pub async fn run(units: Arc<Units>, status: Arc<SourceStatus>) {
+pub async fn run(units: Arc<Units>, status: Arc<SourceStatus>, address: BusAddress) {
     if units.is_empty() {
         status.off("no systemd units are asked for");
         std::future::pending::<()>().await;
     }
-    manager::run(&units, &status).await;
+    manager::run(&units, &status, &address).await;
 }
 
 #[cfg(test)]

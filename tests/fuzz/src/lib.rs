@@ -283,6 +283,9 @@ pub fn types(bytes: &[u8]) {
     if let Err(error) = btf::task_offsets(bytes) {
         assert!(!error.to_string().is_empty());
     }
+    if let Err(error) = btf::pid_namespace(bytes, 1) {
+        assert!(!error.to_string().is_empty());
+    }
 }
 
 /// An executable or library, for its call frame information.

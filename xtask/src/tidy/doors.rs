@@ -14,12 +14,13 @@ const DOORS: &[(&str, &[&str])] = &[
     ("kube", &["src/discovery/kubernetes"]),
     ("md5", &["src/relabel"]),
     ("object", &["src/worker"]),
-    ("prost", &["src/pprof"]),
+    ("prost", &["src/discovery/runtime", "src/net/grpc.rs", "src/pprof"]),
     ("rustls_native_certs", &["src/net"]),
     ("seccompiler", &["src/worker"]),
     ("secrecy", &["src/discovery/kubernetes"]),
     ("tiny_http", &["src/http"]),
     ("toml", &["src/config"]),
+    ("tonic", &["src/net/grpc.rs"]),
     ("zbus", &["src/discovery/systemd"]),
 ];
 

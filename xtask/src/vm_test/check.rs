@@ -4,7 +4,8 @@
 use anyhow::Result;
 
 use super::chain::{begins_with, is_kernel, text};
-use super::initramfs::{Contents, OBJECTS, PROFILE_SECONDS};
+use super::initramfs::{CONTAINED, Contents, OBJECTS, PROFILE_SECONDS};
+use super::placement;
 use super::report::Report;
 use super::unaided;
 use crate::metrics::Metrics;
@@ -59,9 +60,15 @@ pub(super) fn all(report: &Report, contents: &Contents) -> Result<Vec<Check>> {
         );
         add("samples", of_chain.and_then(|it| number(&it)).and(of_syscalls.and_then(|it| number(&it))));
         unaided.check(object, |program| profile(report, object, program), &mut add);
+        add("labels", placement::labels(report, object));
         add("accounts", accounts(report, object));
         add("exit", exit(report, object));
     }
+    let of_chain = profile(report, CONTAINED, "chain");
+    let mut add = |what, result| checks.push(Check { name: format!("{CONTAINED}: {what}"), result });
+    add("user stacks", of_chain.and_then(|it| user_stacks(&it, &chain)));
+    add("accounts", accounts_of_contained(report));
+    add("exit", exit(report, CONTAINED));
     Ok(checks)
 }
 
@@ -145,6 +152,22 @@ fn accounts(report: &Report, object: &str) -> Result<(), String> {
             .map(|name| metrics.sum(name));
     if taken == 0.0 || dropped > 0.0 || taken != written + queued + dropped {
         return Err(format!("{taken} samples taken: {written} written, {queued} queued, {dropped} dropped"));
+    }
+    Ok(())
+}
+
+/// The same, but that samples of processes are lost which the agent's `/proc` does not show.
+fn accounts_of_contained(report: &Report) -> Result<(), String> {
+    let text = report.files.get(&format!("{CONTAINED}.metrics")).ok_or("the agent gave no metrics")?;
+    let metrics = Metrics::parse(&String::from_utf8_lossy(text));
+    let [taken, written, queued, dropped] =
+        ["samples_taken_total", "samples_written_total", "samples_queued", "samples_dropped_total"]
+            .map(|name| metrics.sum(name));
+    let outside = metrics.sum_with("samples_dropped_total", "reason=\"outside_pid_namespace\"");
+    if outside == 0.0 || outside != dropped || written == 0.0 || taken != written + queued + dropped {
+        return Err(format!(
+            "{taken} samples taken: {written} written, {queued} queued, {dropped} dropped, {outside} of them of outside"
+        ));
     }
     Ok(())
 }

@@ -8,18 +8,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::cpio::Archive;
+use super::placement::{BRIEF_CONTAINER, CONTAINER, SERVICE};
 use crate::elf::{self, Linkage};
 use crate::symbols::Symbols;
 
 /// The BPF objects that the script has the agent take, one after the other.
 pub(super) const OBJECTS: [&str; 2] = ["modern", "baseline"];
 
+/// The agent that the script runs in a pid namespace, in the names of what it sends.
+pub(super) const CONTAINED: &str = "contained";
+
 /// How long one profile takes.
 pub(super) const PROFILE_SECONDS: u32 = 3;
 
 /// The programs to profile, by their names as workloads.
-pub(super) const PROGRAMS: [&str; 7] =
-    ["chain", "syscalls", "nofp", "deep-nofp", "signal", "churn", "moment-nofp"];
+pub(super) const PROGRAMS: [&str; 8] =
+    ["chain", "syscalls", "nofp", "deep-nofp", "signal", "churn", "moment-nofp", "moment"];
 
 /// How many frames the deepest stack has besides the first and the last. Before 5.17 the agent reaches 256.
 pub(super) const DEPTH: usize = 200;
@@ -60,6 +64,9 @@ fn script() -> String {
     INIT.replace("@OBJECTS@", &OBJECTS.join(" "))
         .replace("@PROFILE_SECONDS@", &PROFILE_SECONDS.to_string())
         .replace("@DEPTH@", &DEPTH.to_string())
+        .replace("@SERVICE@", SERVICE)
+        .replace("@CONTAINER@", CONTAINER)
+        .replace("@BRIEF_CONTAINER@", BRIEF_CONTAINER)
 }
 
 /// A program that needs nothing else to start.
@@ -80,7 +87,7 @@ mod tests {
     fn the_script_is_complete() {
         let script = script();
         assert!(script.contains("for object in modern baseline;"), "{script}");
-        assert!(!script.contains('@'), "{script}");
+        assert!(!script.replace("\"$@\"", "").contains('@'), "{script}");
         for program in PROGRAMS {
             assert!(script.split([' ', '/', '\n']).any(|word| word == program), "{program}");
         }

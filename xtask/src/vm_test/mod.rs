@@ -2,7 +2,8 @@
 //!
 //! `kernel` fetches Debian's kernels, `initramfs` packs the agent and programs to profile around a script,
 //! `qemu` boots that, `report` reads what the script sent, and `check` compares the profiles with the
-//! programs' own symbols: `unaided` those of programs without frame pointers, whose stacks `chain` judges.
+//! programs' own symbols: `unaided` those of programs without frame pointers, whose stacks `chain` judges. `placement`
+//! says in which cgroups programs are, and compares the labels of their targets.
 
 mod apt;
 mod chain;
@@ -10,6 +11,7 @@ mod check;
 mod cpio;
 mod initramfs;
 mod kernel;
+mod placement;
 mod qemu;
 mod report;
 mod unaided;

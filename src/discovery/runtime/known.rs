@@ -1,0 +1,150 @@
+//! Which containers were asked for, of whom, and when.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// For how long what a runtime told is taken as it is: a container may be renamed. Who uses a container requests it
+/// every five minutes.
+pub(super) const FRESH: Duration = Duration::from_secs(240);
+/// A container that no one has requested for this long is taken to be gone: not every runtime tells of the end.
+pub(super) const FORGET: Duration = Duration::from_secs(3600);
+/// Containers that are remembered; a container beyond that is asked for at every request.
+const MAX_ENTRIES: usize = 64 * 1024;
+
+/// By id.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    entries: HashMap<Box<str>, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Who told of it; `None` for what no one is asked for.
+    socket: Option<Arc<Path>>,
+    asked: Instant,
+    requested: Instant,
+}
+
+impl Known {
+    /// Takes in that a container is requested.
+    pub(super) fn request(&mut self, id: &str, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.requested = now;
+        }
+    }
+
+    /// Takes in that a socket has told of a container.
+    pub(super) fn learn(&mut self, id: &str, socket: Option<Arc<Path>>, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            (entry.socket, entry.asked) = (socket, now);
+        } else if self.entries.len() < MAX_ENTRIES {
+            self.entries.insert(id.into(), Entry { socket, asked: now, requested: now });
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: &str) {
+        self.entries.remove(id);
+    }
+
+    /// Whether what was told of a container still holds. `listening_since` is since when a socket has been telling
+    /// of changes.
+    pub(super) fn is_fresh(
+        &self,
+        id: &str,
+        now: Instant,
+        listening_since: impl Fn(&Path) -> Option<Instant>,
+    ) -> bool {
+        self.entries.get(id).is_some_and(|entry| {
+            let Some(socket) = &entry.socket else { return true };
+            now.duration_since(entry.asked) < FRESH
+                || listening_since(socket).is_some_and(|since| entry.asked >= since)
+        })
+    }
+
+    /// Who told of a container.
+    pub(super) fn teller(&self, id: &str) -> Option<&Path> {
+        self.entries.get(id)?.socket.as_deref()
+    }
+
+    /// The containers that a socket told of.
+    pub(super) fn told_by(&self, socket: &Path) -> Vec<Box<str>> {
+        let of_socket = |entry: &Entry| entry.socket.as_deref() == Some(socket);
+        self.entries.iter().filter(|(_, entry)| of_socket(entry)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Forgets those that no one has requested for long, and names them. Those of which a socket tells when they are
+    /// gone are kept.
+    pub(super) fn forget_unwanted(
+        &mut self,
+        now: Instant,
+        is_listened_to: impl Fn(&Path) -> bool,
+    ) -> Vec<Box<str>> {
+        let is_unwanted = |entry: &Entry| {
+            now.duration_since(entry.requested) >= FORGET
+                && !entry.socket.as_deref().is_some_and(&is_listened_to)
+        };
+        let unwanted: Vec<_> =
+            self.entries.iter().filter(|(_, entry)| is_unwanted(entry)).map(|(id, _)| id.clone()).collect();
+        for id in &unwanted {
+            self.entries.remove(id);
+        }
+        unwanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FORGET, FRESH, Known, MAX_ENTRIES};
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    const SOCKET: &str = "/run/a.sock";
+
+    fn socket() -> Option<Arc<Path>> {
+        Some(Path::new(SOCKET).into())
+    }
+
+    #[test]
+    fn what_was_told_holds_for_minutes_and_longer_where_changes_are_told() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        known.learn("a", socket(), now);
+        let second = Duration::from_secs(1);
+        let cases = [
+            (FRESH - second, None, true),
+            (FRESH, None, false),
+            (FRESH, Some(now - second), true),
+            (FRESH, Some(now + second), false),
+        ];
+        for (age, since, expected) in cases {
+            assert_eq!(known.is_fresh("a", now + age, |_| since), expected, "{age:?} {since:?}");
+        }
+        assert!(!known.is_fresh("b", now, |_| None));
+    }
+
+    #[test]
+    fn who_is_not_requested_is_forgotten_unless_its_end_will_be_told() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        for id in ["a", "b"] {
+            known.learn(id, socket(), now);
+        }
+        known.request("b", now + FORGET);
+        let later = now + FORGET;
+        assert!(known.forget_unwanted(later, |path| path == Path::new(SOCKET)).is_empty());
+        assert_eq!(known.forget_unwanted(later, |_| false), ["a".into()]);
+        assert_eq!(known.told_by(Path::new(SOCKET)), ["b".into()]);
+        known.forget("b");
+        assert_eq!((known.teller("a"), known.teller("b")), (None, None));
+    }
+
+    #[test]
+    fn there_is_a_bound() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        for index in 0..=MAX_ENTRIES {
+            known.learn(&index.to_string(), None, now);
+        }
+        assert_eq!(known.entries.len(), MAX_ENTRIES);
+    }
+}

@@ -1,0 +1,333 @@
+//! One socket of a runtime: whether it is there, who answers, and what it tells of one container.
+
+use super::circuit::{Circuit, chance};
+use super::description::Description;
+use super::engine_api::{Client, Server};
+use super::error::AskError;
+use super::place::Place;
+use super::{Kind, cri, docker, podman, rootless};
+use crate::net::http1::Connection;
+use crate::net::stream::{Dialed, dial_unix};
+use crate::net::{Limits, NetError};
+use smol::channel::{Receiver, Sender, bounded};
+use smol::future::FutureExt;
+use smol::{Executor, Timer};
+use std::fs::{File, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What an answer may cost. All questions about one container together have no more time. One container's
+/// description takes some KiB; what is longer than this has labels that no one can use.
+pub(super) const LIMITS: Limits = Limits { deadline: Duration::from_secs(2), bytes: 16 << 20 };
+
+/// A socket that may be there.
+pub(super) struct Socket {
+    pub(super) place: Place,
+    /// The place's path, as containers refer to it.
+    pub(super) path: Arc<Path>,
+    executor: Arc<Executor<'static>>,
+    state: Mutex<State>,
+    /// Tells who waits to listen that the socket has answered.
+    answered: (Sender<()>, Receiver<()>),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    circuit: Circuit,
+    file: Option<FileIdentity>,
+    identity: Option<Identity>,
+    /// Since when it has been telling of changes.
+    listening_since: Option<Instant>,
+    is_watched: bool,
+}
+
+/// Which file is at the path: a daemon that is restarted makes a new one.
+type FileIdentity = (u64, u64, i64, i64);
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Identity {
+    EngineApi(Server),
+    Cri,
+    /// A containerd that serves others, but no CRI.
+    Nobody,
+}
+
+/// What came of asking a socket for one container.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It knows the container.
+    Known(Description),
+    /// It does not.
+    Unknown,
+    /// There is no socket.
+    Absent,
+    /// There is a socket, and behind it no runtime that could be asked.
+    Nobody,
+    /// It failed before, and is left alone for a while.
+    Resting,
+    /// It cannot be asked.
+    Failed(AskError),
+}
+
+/// A socket that is there. A user's is kept open, so that it is the one that is reached.
+struct Found {
+    path: PathBuf,
+    file: FileIdentity,
+    _open: Option<File>,
+}
+
+impl Socket {
+    pub(super) fn new(place: Place, executor: Arc<Executor<'static>>) -> Self {
+        let path = Arc::from(place.path.as_path());
+        Self { place, path, executor, state: Mutex::default(), answered: bounded(1) }
+    }
+
+    /// Asks for one container.
+    pub(super) async fn ask(&self, id: &str) -> Outcome {
+        let found = match self.find() {
+            Ok(Some(found)) => found,
+            Ok(None) => return Outcome::Absent,
+            Err(error) => return Outcome::Failed(error),
+        };
+        if !self.state().circuit.permit(Instant::now()) {
+            let is_nobody = self.identity() == Some(Identity::Nobody);
+            return if is_nobody { Outcome::Nobody } else { Outcome::Resting };
+        }
+        let answer = self.in_time(self.question(&found, id)).await;
+        let mut state = self.state();
+        match answer {
+            Ok(_) if state.identity == Some(Identity::Nobody) => {
+                state.circuit.fail(Instant::now(), chance());
+                Outcome::Nobody
+            }
+            Ok(answer) => {
+                state.circuit.succeed();
+                // Whoever waits already has this message.
+                let _ = self.answered.0.try_send(());
+                answer.map_or(Outcome::Unknown, Outcome::Known)
+            }
+            Err(error) => {
+                // Who does not say who it is cannot be asked for any container.
+                if state.identity.is_none() || !error.is_of_one_container() {
+                    state.circuit.fail(Instant::now(), chance());
+                    state.identity = None;
+                }
+                Outcome::Failed(error)
+            }
+        }
+    }
+
+    /// Its kind, as far as that is known.
+    pub(super) fn kind(&self) -> Kind {
+        match &self.state().identity {
+            Some(Identity::EngineApi(Server::Docker)) => Kind::Docker,
+            Some(Identity::EngineApi(Server::Podman { .. })) => Kind::Podman,
+            Some(Identity::Cri | Identity::Nobody) => Kind::Cri,
+            None => self.place.guess(),
+        }
+    }
+
+    /// Whether there is a socket. What cannot be looked at is there.
+    pub(super) fn is_there(&self) -> bool {
+        !matches!(self.find(), Ok(None))
+    }
+
+    /// Which file it is; `None` if there is none.
+    pub(super) fn file(&self) -> Option<FileIdentity> {
+        self.find().ok().flatten().map(|found| found.file)
+    }
+
+    /// Whether it answered when it was last asked.
+    pub(super) fn has_answered(&self) -> bool {
+        let state = self.state();
+        state.file.is_some() && state.identity.is_some() && !state.circuit.has_failed()
+    }
+
+    /// Since when it has been telling of changes.
+    pub(super) fn listening_since(&self) -> Option<Instant> {
+        self.state().listening_since
+    }
+
+    pub(super) fn set_listening(&self, since: Option<Instant>) {
+        self.state().listening_since = since;
+    }
+
+    /// Whether it is Docker's and nobody listens to it; from then on somebody does.
+    pub(super) fn wants_listener(&self) -> bool {
+        let mut state = self.state();
+        let wants = !state.is_watched && state.identity == Some(Identity::EngineApi(Server::Docker));
+        state.is_watched |= wants;
+        wants
+    }
+
+    /// Waits until it answers again.
+    pub(super) async fn answers(&self) {
+        // An answer of before.
+        let _ = self.answered.1.try_recv();
+        let _ = self.answered.1.recv().await;
+    }
+
+    /// A connection for an answer that has no end; `None` if there is no Docker now.
+    pub(super) async fn connect(&self) -> Result<Option<Connection>, AskError> {
+        let Some(found) = self.find()? else { return Ok(None) };
+        let connect = async {
+            let mut client = self.engine_api(&found).await?;
+            let is_docker = client.identify().await? == Server::Docker;
+            Ok(is_docker.then(|| client.into_connection()))
+        };
+        self.in_time(connect).await
+    }
+
+    /// Looks for the socket. If it is another than before, what was known of that one is void.
+    fn find(&self) -> Result<Option<Found>, AskError> {
+        let looked = match self.place.user {
+            None => std::fs::metadata(&self.place.path).map(|metadata| (metadata, None)),
+            Some(_) => {
+                rootless::open_socket(&self.place.path).and_then(|file| Ok((file.metadata()?, Some(file))))
+            }
+        };
+        let (metadata, open) = match looked {
+            Ok(looked) => looked,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                self.state().file = None;
+                return Ok(None);
+            }
+            Err(source) => return Err(AskError::Inaccessible { peer: self.peer(), source }),
+        };
+        if !metadata.file_type().is_socket() {
+            return Err(AskError::NotSocket { peer: self.peer() });
+        }
+        let path = open.as_ref().map_or_else(|| self.place.path.clone(), rootless::path);
+        let file = identity(&metadata);
+        let mut state = self.state();
+        if state.file != Some(file) {
+            (state.file, state.circuit, state.identity) = (Some(file), Circuit::default(), None);
+        }
+        Ok(Some(Found { path, file, _open: open }))
+    }
+
+    async fn question(&self, found: &Found, id: &str) -> Result<Option<Description>, AskError> {
+        let identity = match self.identity() {
+            Some(identity) if identity != Identity::Nobody => identity,
+            _ => self.identify(found).await?,
+        };
+        self.state().identity = Some(identity.clone());
+        match identity {
+            Identity::EngineApi(server) => {
+                let mut client = self.engine_api(found).await?;
+                match server {
+                    Server::Docker => docker::ask(&mut client, id).await,
+                    Server::Podman { version } => {
+                        podman::ask(&mut client, &version, id, self.place.user).await
+                    }
+                }
+            }
+            Identity::Cri => match self.cri(found).await? {
+                Some(client) => client.ask(id).await,
+                None => Ok(None),
+            },
+            Identity::Nobody => Ok(None),
+        }
+    }
+
+    async fn identify(&self, found: &Found) -> Result<Identity, AskError> {
+        let engine_api = async { Ok(Identity::EngineApi(self.engine_api(found).await?.identify().await?)) };
+        let cri =
+            async { Ok(if self.cri(found).await?.is_some() { Identity::Cri } else { Identity::Nobody }) };
+        match self.place.kind {
+            Some(Kind::Cri) => cri.await,
+            Some(Kind::Docker | Kind::Podman) => engine_api.await,
+            None => self.either(engine_api, cri).await,
+        }
+    }
+
+    /// Speaks both at once: who does not understand one of them may not answer at all.
+    async fn either(
+        &self,
+        engine_api: impl Future<Output = Result<Identity, AskError>>,
+        cri: impl Future<Output = Result<Identity, AskError>>,
+    ) -> Result<Identity, AskError> {
+        let is_somebody = |answer: &Result<Identity, AskError>| matches!(answer, Ok(identity) if *identity != Identity::Nobody);
+        let (sender, refusals) = bounded(2);
+        let only_somebody = async |answer: Result<Identity, AskError>, is_cri: bool| {
+            if is_somebody(&answer) {
+                return answer;
+            }
+            let _ = sender.send((answer, is_cri)).await;
+            std::future::pending().await
+        };
+        let both_refuse = async {
+            let (mut of_cri, mut of_engine_api) = (None, None);
+            while of_cri.is_none() || of_engine_api.is_none() {
+                match refusals.recv().await {
+                    Ok((answer, true)) => of_cri = Some(answer),
+                    Ok((answer, false)) => of_engine_api = Some(answer),
+                    Err(_) => break,
+                }
+            }
+            match (of_cri, of_engine_api) {
+                (Some(Err(error @ AskError::Net(NetError::Connect { .. }))), _) => Err(error),
+                (cri, engine_api) => Err(AskError::Stranger {
+                    peer: self.peer(),
+                    cri: reason(cri),
+                    engine_api: reason(engine_api),
+                }),
+            }
+        };
+        let cri = async { only_somebody(cri.await, true).await };
+        let engine_api = async { only_somebody(engine_api.await, false).await };
+        cri.or(engine_api).or(both_refuse).await
+    }
+
+    async fn engine_api(&self, found: &Found) -> Result<Client, AskError> {
+        Client::begin(self.dial(found).await?, &self.executor, LIMITS).await
+    }
+
+    async fn cri(&self, found: &Found) -> Result<Option<cri::Client>, AskError> {
+        cri::Client::begin(self.dial(found).await?, &self.executor, LIMITS).await
+    }
+
+    async fn dial(&self, found: &Found) -> Result<Dialed, NetError> {
+        match dial_unix(&found.path, LIMITS.deadline).await {
+            Ok(dialed) => Ok(Dialed { peer: self.peer(), ..dialed }),
+            Err(NetError::Connect { source, .. }) => Err(NetError::Connect { peer: self.peer(), source }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All that is asked at once has one deadline.
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, AskError>>) -> Result<T, AskError> {
+        let late = async {
+            Timer::after(LIMITS.deadline).await;
+            Err(NetError::Late { peer: self.peer(), deadline: LIMITS.deadline }.into())
+        };
+        answer.or(late).await
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.state().identity.clone()
+    }
+
+    fn peer(&self) -> String {
+        self.place.path.display().to_string()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn identity(metadata: &Metadata) -> FileIdentity {
+    (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+fn reason(answer: Option<Result<Identity, AskError>>) -> String {
+    match answer {
+        Some(Err(error)) => error.to_string(),
+        _ => "not served".to_owned(),
+    }
+}

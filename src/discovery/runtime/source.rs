@@ -1,0 +1,366 @@
+//! Requests for containers, and their answers: whom to ask in which order.
+
+use super::description::{Description, nameless};
+use super::error::AskError;
+use super::figures::Figures;
+use super::known::Known;
+use super::place::{Options, Place};
+use super::socket::{Outcome, Socket};
+use super::{Kind, watch};
+use crate::discovery::catalogue::Catalogue;
+use crate::discovery::container::{ContainerId, Engine};
+use crate::discovery::status::SourceStatus;
+use crate::metrics::Exposition;
+use smol::channel::{Receiver, Sender, bounded, unbounded};
+use smol::future::FutureExt;
+use smol::{Executor, Task, Timer};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Requests that are answered at a time.
+const PARALLEL: usize = 16;
+/// How often what is long gone is forgotten.
+const TIDY: Duration = Duration::from_secs(60);
+/// Sockets of Docker that wait to be listened to.
+const MAX_UNHEARD: usize = 16;
+/// Longest id that is asked for.
+const MAX_ID: usize = 255;
+/// An id that no container has: the answer tells whether the runtime works.
+const NO_ID: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// What came of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The catalogue has it now.
+    Known,
+    /// No runtime knows it.
+    Unknown,
+    /// Who may know it cannot be asked at the moment.
+    Failed,
+}
+
+impl Answer {
+    /// As a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The container runtimes of this host.
+pub struct Runtimes {
+    options: Options,
+    catalogue: Arc<Catalogue>,
+    executor: Arc<Executor<'static>>,
+    statuses: [Arc<SourceStatus>; Kind::ALL.len()],
+    sockets: Mutex<HashMap<PathBuf, Arc<Socket>>>,
+    known: Mutex<Known>,
+    pub(super) figures: Figures,
+    /// Sockets that nobody listens to yet.
+    unheard: (Sender<Arc<Socket>>, Receiver<Arc<Socket>>),
+}
+
+impl Runtimes {
+    /// What is told goes into the catalogue, in which nobody else may put anything.
+    pub fn new(options: Options, catalogue: Arc<Catalogue>, executor: Arc<Executor<'static>>) -> Arc<Self> {
+        let statuses = Kind::ALL.map(|kind| Arc::new(SourceStatus::new(kind.name())));
+        let (sockets, known, figures) = Default::default();
+        let unheard = bounded(MAX_UNHEARD);
+        Arc::new(Self { options, catalogue, executor, statuses, sockets, known, figures, unheard })
+    }
+
+    /// How each kind of runtime does, in the order of [`Kind::ALL`].
+    pub fn statuses(&self) -> &[Arc<SourceStatus>] {
+        &self.statuses
+    }
+
+    /// Writes the metrics.
+    pub fn collect(&self, exposition: &mut Exposition) {
+        self.figures.collect(exposition);
+    }
+
+    /// Answers requests until their channel is closed, each with exactly one answer. A container in use is to be
+    /// requested again every five minutes: it may have another name by then, and one that no one requests for an
+    /// hour is taken to be gone.
+    pub async fn run(
+        self: Arc<Self>,
+        requests: Receiver<ContainerId>,
+        answers: Sender<(ContainerId, Answer)>,
+    ) {
+        let greeting = self.executor.spawn(self.clone().greet());
+        let workers: Vec<Task<()>> = (0..PARALLEL)
+            .map(|_| {
+                let (this, requests, answers) = (self.clone(), requests.clone(), answers.clone());
+                self.executor.spawn(async move {
+                    while let Ok(container) = requests.recv().await {
+                        let answer = this.answer(&container).await;
+                        // Who no longer listens does not miss it.
+                        let _ = answers.send((container, answer)).await;
+                    }
+                })
+            })
+            .collect();
+        let work = async {
+            greeting.await;
+            for worker in workers {
+                worker.await;
+            }
+        };
+        work.or(self.listen()).or(self.tidy()).await;
+    }
+
+    /// Looks at what is there, so that its status is known, and Docker is listened to, before the first request.
+    /// Podman is left alone: its service is started by the first connection.
+    async fn greet(self: Arc<Self>) {
+        self.tell_absence();
+        let sockets = self.sockets(self.options.places());
+        let is_wanted = |socket: &&Arc<Socket>| socket.place.kind != Some(Kind::Podman) && socket.is_there();
+        let asked: Vec<_> = sockets.iter().filter(is_wanted).cloned().collect();
+        self.ask_all(&asked, NO_ID).await;
+    }
+
+    /// One request.
+    async fn answer(&self, container: &ContainerId) -> Answer {
+        let answer = self.find(container).await;
+        self.figures.answer(answer);
+        answer
+    }
+
+    async fn find(&self, container: &ContainerId) -> Answer {
+        let (id, now) = (&*container.id, Instant::now());
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        // It becomes part of a path.
+        if id.is_empty() || id.len() > MAX_ID || !id.bytes().all(fits) || id.contains("..") {
+            return Answer::Unknown;
+        }
+        if let Some(answer) = self.find_nameless(container) {
+            return answer;
+        }
+        self.known().request(id, now);
+        let listening_since = |path: &Path| self.socket(path)?.listening_since();
+        if self.known().is_fresh(id, now, listening_since) && self.catalogue.get(id).is_some() {
+            return Answer::Known;
+        }
+        self.tell_absence();
+        self.ask_in_order(container).await
+    }
+
+    /// Those that no one can be asked about.
+    fn find_nameless(&self, container: &ContainerId) -> Option<Answer> {
+        let id = &*container.id;
+        let discovered = match container.engine? {
+            engine @ Engine::BuildKit => {
+                nameless(engine.name(), None, id, "__meta_docker_build_kit_container_id")
+            }
+            engine @ Engine::Lxc => nameless(engine.name(), Some(id), id, "__meta_lxc_container_id"),
+            _ => return None,
+        };
+        let is_kept = self.catalogue.put(id, discovered);
+        if is_kept {
+            self.known().learn(id, None, Instant::now());
+        }
+        Some(if is_kept { Answer::Known } else { Answer::Failed })
+    }
+
+    /// Asks those who should know first, then the other runtimes of root, and users only for what is theirs.
+    async fn ask_in_order(&self, container: &ContainerId) -> Answer {
+        let best = container.engine.and_then(Kind::of);
+        let is_best = |socket: &Arc<Socket>| best.is_none_or(|kind| socket.kind() == kind);
+        let (first, second): (Vec<_>, Vec<_>) =
+            self.sockets(self.options.places()).into_iter().partition(is_best);
+        let of_users =
+            || if best == Some(Kind::Podman) { self.options.places_of_users() } else { Vec::new() };
+        let id = &*container.id;
+        let mut answer = self.ask_all(&first, id).await;
+        if answer != Answer::Known {
+            // Of who is not likely to know it only good news counts.
+            for others in [second, self.sockets(of_users())] {
+                if self.ask_all(&others, id).await == Answer::Known {
+                    return Answer::Known;
+                }
+            }
+        }
+        // What was told before stays in force, unless the same runtime says otherwise.
+        if self.known().teller(id).is_some() && self.catalogue.get(id).is_some() {
+            answer = Answer::Known;
+        }
+        answer
+    }
+
+    /// Asks some sockets at once. The first that knows the container is enough.
+    async fn ask_all(&self, sockets: &[Arc<Socket>], id: &str) -> Answer {
+        let (sender, outcomes) = unbounded();
+        let _tasks: Vec<Task<()>> = sockets
+            .iter()
+            .map(|socket| {
+                let (socket, sender, id) = (socket.clone(), sender.clone(), id.to_owned());
+                self.executor.spawn(async move {
+                    let outcome = socket.ask(&id).await;
+                    let _ = sender.send((socket, outcome)).await;
+                })
+            })
+            .collect();
+        drop(sender);
+        let mut answer = Answer::Unknown;
+        while let Ok((socket, outcome)) = outcomes.recv().await {
+            match self.take_in(&socket, id, outcome) {
+                Answer::Known => return Answer::Known,
+                Answer::Failed => answer = Answer::Failed,
+                Answer::Unknown => {}
+            }
+        }
+        answer
+    }
+
+    /// Asks one socket, of which something is known already.
+    pub(super) async fn ask_again(&self, socket: &Arc<Socket>, id: &str) {
+        let outcome = socket.ask(id).await;
+        self.take_in(socket, id, outcome);
+    }
+
+    /// Asks for all containers that a socket told of.
+    pub(super) async fn ask_for_all_of(&self, socket: &Arc<Socket>) {
+        let ids = self.known().told_by(&socket.path);
+        for id in ids {
+            self.ask_again(socket, &id).await;
+        }
+    }
+
+    /// Takes in that a container is gone.
+    pub(super) fn lose(&self, id: &str) {
+        self.known().forget(id);
+        self.catalogue.remove(id, Instant::now());
+    }
+
+    /// Takes in what a socket told of a container.
+    fn take_in(&self, socket: &Arc<Socket>, id: &str, outcome: Outcome) -> Answer {
+        match outcome {
+            Outcome::Known(Description { discovered, dropped }) => {
+                self.works(socket);
+                self.figures.dropped_labels.add(dropped);
+                if !self.catalogue.put(id, discovered) {
+                    return Answer::Failed;
+                }
+                self.known().learn(id, Some(socket.path.clone()), Instant::now());
+                Answer::Known
+            }
+            Outcome::Unknown => {
+                self.works(socket);
+                if self.is_told_by(id, socket) {
+                    self.lose(id);
+                }
+                Answer::Unknown
+            }
+            Outcome::Absent => Answer::Unknown,
+            Outcome::Nobody => {
+                if self.is_alone(socket) {
+                    let reason = format!("{} serves no CRI", socket.path.display());
+                    self.statuses[Kind::Cri as usize].off(&reason);
+                }
+                Answer::Unknown
+            }
+            Outcome::Resting => Answer::Failed,
+            Outcome::Failed(error) => {
+                self.take_in_error(socket, error);
+                Answer::Failed
+            }
+        }
+    }
+
+    /// Takes in that a socket cannot be asked.
+    pub(super) fn take_in_error(&self, socket: &Arc<Socket>, error: AskError) {
+        let kind = socket.kind();
+        self.figures.error(kind, error.reason());
+        if self.is_alone(socket) && !error.is_of_one_container() {
+            self.statuses[kind as usize].failing(&error);
+        }
+    }
+
+    fn works(&self, socket: &Arc<Socket>) {
+        self.statuses[socket.kind() as usize].working();
+        if socket.wants_listener() {
+            // There are never so many.
+            let _ = self.unheard.0.try_send(socket.clone());
+        }
+    }
+
+    /// Whether no other socket of its kind works: one that does is enough for all to be well, as far as anyone can
+    /// tell.
+    fn is_alone(&self, socket: &Arc<Socket>) -> bool {
+        let is_other = |other: &Arc<Socket>| !Arc::ptr_eq(other, socket) && other.kind() == socket.kind();
+        !self.all().values().any(|other| is_other(other) && other.has_answered())
+    }
+
+    fn is_told_by(&self, id: &str, socket: &Socket) -> bool {
+        self.known().teller(id) == Some(&*socket.path)
+    }
+
+    /// Kinds of which there is no socket are off.
+    pub(super) fn tell_absence(&self) {
+        let sockets = self.sockets(self.options.places());
+        for kind in Kind::ALL {
+            let is_one = |socket: &Arc<Socket>| socket.kind() == kind && socket.is_there();
+            // A user's is looked for only where a container may be theirs.
+            let is_known = self.all().values().any(|socket| socket.kind() == kind && socket.has_answered());
+            if !is_known && !sockets.iter().any(is_one) {
+                self.statuses[kind as usize].off(&self.options.absence(kind));
+            }
+        }
+    }
+
+    /// The sockets at some places, without those that are the same as another.
+    fn sockets(&self, places: Vec<Place>) -> Vec<Arc<Socket>> {
+        let mut all = self.all();
+        let socket = |place: Place| {
+            let make = || Arc::new(Socket::new(place.clone(), self.executor.clone()));
+            all.entry(place.path.clone()).or_insert_with(make).clone()
+        };
+        let sockets: Vec<_> = places.into_iter().map(socket).collect();
+        drop(all);
+        let mut files = HashSet::new();
+        sockets.into_iter().filter(|socket| socket.file().is_none_or(|file| files.insert(file))).collect()
+    }
+
+    fn socket(&self, path: &Path) -> Option<Arc<Socket>> {
+        self.all().get(path).cloned()
+    }
+
+    /// Listens to each Docker that has answered.
+    async fn listen(self: &Arc<Self>) {
+        let mut tasks = Vec::new();
+        while let Ok(socket) = self.unheard.1.recv().await {
+            let this = self.clone();
+            tasks.push(self.executor.spawn(async move { watch::watch(&this, &socket).await }));
+        }
+    }
+
+    async fn tidy(&self) {
+        loop {
+            Timer::after(TIDY).await;
+            let now = Instant::now();
+            let is_listened_to =
+                |path: &Path| self.socket(path).is_some_and(|socket| socket.listening_since().is_some());
+            let unwanted = self.known().forget_unwanted(now, is_listened_to);
+            self.figures.forgotten.add(unwanted.len() as u64);
+            for id in unwanted {
+                self.catalogue.remove(&id, now);
+            }
+            self.catalogue.purge(now);
+            // Users come and go.
+            self.all().retain(|_, socket| socket.place.user.is_none() || socket.is_there());
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<Socket>>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
