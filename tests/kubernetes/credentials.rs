@@ -1,8 +1,8 @@
 //! Who the agent is, and whom it believes.
 
-use crate::agent::{Agent, QUICK, cluster, list, node, options, pod};
+use crate::agent::{Agent, DEADLINE, QUICK, cluster, list, node, options, pod};
 use crate::server::{Answer, Kind, Request, Server, certificate};
-use parca_agent::discovery::kubernetes::locate_with;
+use parca_agent::discovery::kubernetes::{Pace, locate_with};
 use parca_agent::discovery::status::State;
 use std::ffi::OsString;
 use std::fs;
@@ -31,12 +31,17 @@ fn a_token_that_was_renewed_is_read_at_once() {
         }
     });
     let user = format!("tokenFile: {}", path.display());
-    let agent =
-        Agent::run(cluster(&format!("server: http://127.0.0.1:{}", server.port), &user), options(QUICK));
+    let cluster = cluster(&format!("server: http://127.0.0.1:{}", server.port), &user);
+    // At once is without even the shortest pause.
+    let pace = Pace { shortest_pause: 10 * DEADLINE, longest_pause: 10 * DEADLINE, ..QUICK };
+    let agent = Agent::run(cluster, options(pace));
     agent.wait("the watch has begun", |agent| agent.state.watches() == 1);
     let tokens: Vec<_> = server.requests().into_iter().map(|request| request.authorization).collect();
     assert_eq!(tokens, ["Bearer old", "Bearer new", "Bearer new", "Bearer new"]);
     assert_eq!(agent.state.errors("unauthorized"), 1);
+    // A certificate may have been renewed too, which is shown when a connection begins.
+    let connections: Vec<_> = server.requests().into_iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 1, 1, 1]);
 }
 
 #[test]

@@ -111,7 +111,8 @@ fn a_watch_that_trickles_is_given_up() {
         Kind::List => Answer::json(&list(10, "", &[pod("a", 7, &["aa"])])),
         Kind::Watch => {
             let (feed, answer) = Answer::live();
-            for _ in 0..1000 {
+            // For longer than anyone waits here.
+            for _ in 0..10_000 {
                 feed.send(Piece::Bytes(b" ".to_vec())).unwrap();
                 feed.send(Piece::Pause(Duration::from_millis(10))).unwrap();
             }
@@ -121,6 +122,21 @@ fn a_watch_that_trickles_is_given_up() {
     let agent = Agent::start_with(&server, options(pace));
     agent.wait("the server is given up", |agent| agent.state.errors("late") > 0);
     agent.wait("it is asked again", |agent| agent.state.watches() == 2);
+}
+
+#[test]
+fn a_connection_that_was_closed_while_idle_is_no_fault() {
+    let server = Server::start(|request| match (request.kind, request.nth) {
+        (Kind::Node, _) => Answer::json(&node()),
+        // The request is met by the end of the connection that the one for the node was made over.
+        (Kind::List, 0) => raw(""),
+        (Kind::List, _) => Answer::json(&list(10, "", &[pod("a", 7, &["aa"])])),
+        (Kind::Watch, 0) => raw(""),
+        (Kind::Watch, _) => Answer::quiet(),
+    });
+    let agent = Agent::start(&server);
+    agent.wait("the watch has begun", |agent| agent.state.watches() == 1);
+    assert_eq!((server.counts(), agent.status.snapshot().errors), ([2, 2, 1], 0));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod agent;
 mod credentials;
 mod faults;
 mod gone;
+mod real;
 mod refusals;
 mod server;
 mod watch;

@@ -34,6 +34,8 @@ pub(crate) struct Request {
     /// Whether the client showed a certificate.
     pub(crate) has_certificate: bool,
     pub(crate) at: Instant,
+    /// Which connection it came over.
+    pub(crate) connection: usize,
 }
 
 impl Request {
@@ -155,20 +157,26 @@ impl Server {
         let server = Self { port: listener.local_addr().unwrap().port(), requests: Arc::default() };
         let (requests, script): (_, Arc<Script>) = (server.requests.clone(), Arc::new(script));
         thread::spawn(move || {
-            for stream in listener.incoming() {
+            for (connection, stream) in listener.incoming().enumerate() {
                 let (requests, script, tls) = (requests.clone(), script.clone(), tls.clone());
                 thread::spawn(move || {
                     let stream = stream.unwrap();
                     stream.set_nodelay(true).unwrap();
                     // A client that goes away is part of the tests.
                     let _ = match tls {
-                        None => serve(stream, |_| false, &requests, &*script),
+                        None => serve(stream, connection, |_| false, &requests, &*script),
                         Some(config) => {
                             let session = ServerConnection::new(config).unwrap();
                             let has_certificate = |stream: &StreamOwned<ServerConnection, TcpStream>| {
                                 stream.conn.peer_certificates().is_some()
                             };
-                            serve(StreamOwned::new(session, stream), has_certificate, &requests, &*script)
+                            serve(
+                                StreamOwned::new(session, stream),
+                                connection,
+                                has_certificate,
+                                &requests,
+                                &*script,
+                            )
                         }
                     };
                 });
@@ -194,6 +202,7 @@ impl Server {
 
 fn serve<S: Read + Write>(
     stream: S,
+    connection: usize,
     has_certificate: impl Fn(&S) -> bool,
     requests: &Mutex<Vec<Request>>,
     script: &Script,
@@ -235,6 +244,7 @@ fn serve<S: Read + Write>(
                 authorization: header("authorization"),
                 has_certificate: has_certificate(stream.get_ref()),
                 at: Instant::now(),
+                connection,
             };
             requests.push(request.clone());
             request
