@@ -3,7 +3,7 @@
 use super::process;
 use parca_agent::discovery::status::{SourceStatus, State};
 use parca_agent::discovery::systemd::pattern::UnitPatterns;
-use parca_agent::discovery::systemd::{BusAddress, Unit, Units, run_at};
+use parca_agent::discovery::systemd::{BusAddress, Unit, Units, run};
 use parca_agent::metrics::{Format, Registry};
 use parca_agent::process::cgroup::Cgroups;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl Source {
     pub(crate) fn start(address: String, patterns: &[&str]) -> Self {
         let units = Arc::new(Units::new(UnitPatterns::new(patterns)));
         let status = Arc::new(SourceStatus::new("systemd"));
-        let task = smol::spawn(run_at(BusAddress::At(address), units.clone(), status.clone()));
+        let task = smol::spawn(run(units.clone(), status.clone(), BusAddress::At(address)));
         Self { units, status, _task: task }
     }
 

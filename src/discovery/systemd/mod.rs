@@ -203,12 +203,7 @@ impl Units {
 }
 
 /// Keeps what is known of the units up to date. Never returns.
-pub async fn run(units: Arc<Units>, status: Arc<SourceStatus>) {
-    run_at(BusAddress::System, units, status).await;
-}
-
-/// The same with systemd on a certain bus.
-pub async fn run_at(address: BusAddress, units: Arc<Units>, status: Arc<SourceStatus>) {
+pub async fn run(units: Arc<Units>, status: Arc<SourceStatus>, address: BusAddress) {
     if units.is_empty() {
         status.off("no systemd units are asked for");
         std::future::pending::<()>().await;
