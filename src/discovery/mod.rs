@@ -283,7 +283,7 @@ impl State {
                 Claim::Nobody(Unclaimed::PodNotSelected) => LeftOut::PodNotSelected,
                 _ => LeftOut::NotDiscovered,
             };
-            return Outcome::LeftOut { why, labels: LabelSet::default() };
+            return Outcome::LeftOut { why, labels: Arc::default() };
         };
         let labels = self.discovered(claim, facts);
         match self.terms.policy.decide(source, labels) {

@@ -33,6 +33,6 @@ pub struct TargetEntry {
 pub(super) fn sort(targets: &mut [TargetEntry]) {
     targets.sort_by_cached_key(|entry| match &entry.outcome {
         Outcome::Profiled { target, .. } => (0, target.labels.clone(), LabelSet::default()),
-        Outcome::LeftOut { labels, .. } => (1, labels.clone(), entry.discovered.clone()),
+        Outcome::LeftOut { labels, .. } => (1, LabelSet::clone(labels), entry.discovered.clone()),
     });
 }

@@ -78,7 +78,7 @@ fn body(entry: &TargetEntry) -> DiscoveredBody {
         Outcome::Profiled { target, divisor: Divisor(divisor) } => {
             ("profiled", Some(divisor.get()), &target.labels)
         }
-        Outcome::LeftOut { why, labels } => (why.name(), None, labels),
+        Outcome::LeftOut { why, labels } => (why.name(), None, &**labels),
     };
     let rule = match &entry.outcome {
         Outcome::LeftOut { why: LeftOut::Rule { rule }, .. } => {
@@ -184,7 +184,7 @@ fn row(html: &mut Html, entry: &TargetEntry, names: &BTreeSet<String>) {
             };
             (&target.labels, state, Some(query_link(&exact_selector(&target.labels, names), true)))
         }
-        Outcome::LeftOut { why, labels } => (labels, left_out(*why, entry), None),
+        Outcome::LeftOut { why, labels } => (&**labels, left_out(*why, entry), None),
     };
     html.element("tr", &[("class", if link.is_some() { "target" } else { "target idle" })], |html| {
         html.element("th", &[("scope", "row")], |html| {
