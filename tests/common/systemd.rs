@@ -235,7 +235,7 @@ pub(crate) const BUS_CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC
  "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
-  <listen>unix:tmpdir=/tmp</listen>
+  <listen>unix:tmpdir=/none</listen>
   <auth>EXTERNAL</auth>
   <policy context="default">
     <allow user="*"/>
