@@ -79,6 +79,11 @@ impl Runtimes {
         &self.statuses
     }
 
+    /// Whether a runtime tells of changes.
+    pub fn listens(&self) -> bool {
+        self.all().values().any(|socket| socket.listening_since().is_some())
+    }
+
     /// Writes the metrics.
     pub fn collect(&self, exposition: &mut Exposition) {
         self.figures.collect(exposition);
