@@ -3,6 +3,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod compiler;
+pub(crate) mod daemons;
 pub(crate) mod http;
 pub(crate) mod meter;
 pub(crate) mod metrics;
