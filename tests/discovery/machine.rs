@@ -27,7 +27,8 @@ struct Machine {
 }
 
 impl Machine {
-    fn start() -> Self {
+    /// `name` is that of a program of the host; no other test may have it.
+    fn start(name: &str) -> Self {
         let (docker, podman, mut containerd) = (Docker::start(), Podman::start(), Containerd::start());
         let systemd = Systemd::start();
         let mut expected = Vec::new();
@@ -66,7 +67,7 @@ impl Machine {
         let program = workload::build(WORKLOAD);
         let main = systemd.start_service("busy.service", &[program.to_str().unwrap()]);
         expected.push((main, "systemd", json!({ "systemd_unit": "busy.service" })));
-        let name = unique("plain");
+        let name = unique(name);
         let program = Program::start(WORKLOAD, &name, &[]);
         expected.push((program.id(), "host", json!({ "comm": name })));
         Self { docker, podman, containerd, systemd, expected, _program: program }
@@ -136,7 +137,7 @@ fn is_labelled(found: &Value, labels: &Value) -> bool {
 
 #[test]
 fn each_busy_loop_is_a_target_of_its_own_and_stays_one_when_its_daemon_restarts() {
-    let mut machine = Machine::start();
+    let mut machine = Machine::start("whole");
     let agent = machine.agent(&[]);
     machine.assert_labels(&agent, "at first");
     machine.docker.stop();
@@ -158,7 +159,7 @@ fn each_busy_loop_is_a_target_of_its_own_and_stays_one_when_its_daemon_restarts(
 
 #[test]
 fn a_sampling_ratio_keeps_the_same_half_of_the_machine() {
-    let machine = Machine::start();
+    let machine = Machine::start("half");
     let decide = || {
         let agent = machine.agent(&["--sampling-ratio=0.5"]);
         let mut states = Vec::new();
