@@ -24,7 +24,7 @@ pub(super) struct Attributor {
     discovery: Arc<Discovery>,
     objects: Arc<ObjectLibrary>,
     selection: Option<Arc<Selection>>,
-    cgroups: CgroupResolver,
+    cgroups: Arc<CgroupResolver>,
 }
 
 impl Attributor {
@@ -32,8 +32,9 @@ impl Attributor {
         discovery: Arc<Discovery>,
         objects: Arc<ObjectLibrary>,
         selection: Option<Arc<Selection>>,
+        cgroups: Arc<CgroupResolver>,
     ) -> Self {
-        Self { discovery, objects, selection, cgroups: CgroupResolver::new() }
+        Self { discovery, objects, selection, cgroups }
     }
 
     /// Waits until every container in a window has a name, or has had the time to get one.
