@@ -183,10 +183,10 @@ impl Scene<'_> {
         let [floor_nanos, everything_wanted_nanos, with_rule_nanos] = pair::nanos_per_sample(ids, length);
         let after = with_rule.metrics()?;
         ensure!(after.sum_with(DECISIONS, self.case.decided) > 0.0, "the agent took its decision back");
-        let share = share_dropped(&before, &after);
+        // The other container is stopped: of it there is nothing to drop.
+        let share = share_dropped(&before, &after).filter(|_| self.case.drops == Drops::Everything);
         let dropped_nanos = with_rule_nanos
             .zip(everything_wanted_nanos)
-            .filter(|_| self.case.drops == Drops::Everything)
             .and_then(|(mean, wanted)| unmixed(mean, wanted, share?));
         Ok(Row {
             case: self.case.name,

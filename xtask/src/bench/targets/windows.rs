@@ -15,6 +15,7 @@ const GAP: Duration = Duration::from_millis(500);
 
 /// A thread that asks for window after window.
 pub(super) struct Windows {
+    from: SystemTime,
     until: Arc<OnceLock<SystemTime>>,
     follower: JoinHandle<Result<Vec<Profile>>>,
 }
@@ -25,9 +26,10 @@ impl Windows {
         let until: Arc<OnceLock<SystemTime>> = Arc::default();
         let wanted = until.clone();
         let follower = thread::spawn(move || {
-            let mut windows = Vec::new();
+            let (mut windows, mut last) = (Vec::new(), 0);
             loop {
-                let window = agent::next_window(address)?;
+                let window = agent::next_window(address, last)?;
+                last = window.start_nanos;
                 let end = end(&window);
                 windows.push(window);
                 if wanted.get().is_some_and(|until| end >= *until) {
@@ -35,14 +37,14 @@ impl Windows {
                 }
             }
         });
-        Self { until, follower }
+        Self { from: SystemTime::now(), until, follower }
     }
 
-    /// All windows that began before now, once the last of them is closed.
+    /// All windows from the beginning until now, once the last of them is closed.
     pub(super) fn up_to_now(self) -> Result<Vec<Profile>> {
         let _ = self.until.set(SystemTime::now()); // it is set only here
         let windows = self.follower.join().map_err(|_| anyhow!("the follower of windows has failed"))??;
-        ensure!(are_seamless(&windows), "a window of the agent was missed");
+        ensure!(are_whole(&windows, self.from), "a window of the agent was missed");
         Ok(windows)
     }
 }
@@ -55,12 +57,14 @@ fn end(window: &Profile) -> SystemTime {
     start(window) + Duration::from_nanos(window.duration_nanos)
 }
 
-fn are_seamless(windows: &[Profile]) -> bool {
-    let follows = |pair: &[Profile]| match pair {
-        [one, next] => start(next) <= end(one) + GAP,
-        _ => true,
-    };
-    windows.windows(2).all(follows)
+/// Whether windows cover all time from some moment on.
+fn are_whole(windows: &[Profile], from: SystemTime) -> bool {
+    let mut covered = from;
+    windows.iter().all(|window| {
+        let follows = start(window) <= covered + GAP;
+        covered = end(window);
+        follows
+    })
 }
 
 #[cfg(test)]
@@ -75,10 +79,15 @@ mod tests {
             ..Profile::default()
         };
         let windows = |seconds: &[u64]| seconds.iter().map(|second| window(*second)).collect::<Vec<_>>();
-        for (seconds, expected) in
-            [(&[0, 10, 20][..], true), (&[0, 10, 30], false), (&[7], true), (&[], true)]
-        {
-            assert_eq!(are_seamless(&windows(seconds)), expected, "{seconds:?}");
+        let from = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
+        for (seconds, expected) in [
+            (&[0, 10, 20][..], true),
+            (&[7, 17], true),
+            (&[0, 10, 30], false),
+            (&[10, 20], false),
+            (&[], true),
+        ] {
+            assert_eq!(are_whole(&windows(seconds), from), expected, "{seconds:?}");
         }
     }
 }
