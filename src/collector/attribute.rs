@@ -60,14 +60,14 @@ impl Attributor {
             // Most samples are wanted, where nothing is unwanted.
             && (kept_of(&attribution.outcome) != 1 || !selection.is_empty())
         {
-            self.select(&selection, raw, &attribution);
+            self.select(&selection, raw, &facts, &attribution);
         }
         attribution.outcome
     }
 
-    fn select(&mut self, selection: &Selection, raw: &RawStack, attribution: &Attribution) {
+    fn select(&mut self, selection: &Selection, raw: &RawStack, facts: &Facts, attribution: &Attribution) {
         let divisor = kept_of(&attribution.outcome);
-        if attribution.is_of_cgroup && self.is_of_whole_cgroup(raw, attribution) {
+        if attribution.is_of_cgroup && self.is_of_whole_cgroup(raw, facts, attribution) {
             selection.decide_cgroup(raw.cgroup, divisor);
             return;
         }
@@ -76,12 +76,12 @@ impl Attributor {
 
     /// Whether the cgroup that the kernel tells of decides by itself. Under cgroup v1 it does not: it is the root, or
     /// one that holds other containers too.
-    fn is_of_whole_cgroup(&mut self, raw: &RawStack, attribution: &Attribution) -> bool {
+    fn is_of_whole_cgroup(&self, raw: &RawStack, facts: &Facts, attribution: &Attribution) -> bool {
         let Some(cgroups) = self.cgroups.find(raw.cgroup) else { return false };
         if *cgroups.main() == CgroupPath::root() {
             return false;
         }
-        let alone = Facts { comm: raw.thread.name, cgroups: Some(cgroups), ..Facts::default() };
+        let alone = Facts { cgroups: Some(cgroups), ..facts.clone() };
         let alone = self.discovery.attribute(&alone);
         alone.is_of_cgroup && alone.outcome == attribution.outcome
     }

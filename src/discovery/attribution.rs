@@ -2,7 +2,7 @@
 
 use super::Facts;
 use super::claim::Claim;
-use super::policy::{Divisor, Outcome};
+use super::policy::Outcome;
 use crate::metrics::Exposition;
 use crate::process::cgroup::Cgroups;
 use crate::process::comm::Comm;
@@ -86,12 +86,11 @@ impl Attributions {
         holds.then(|| entry.attribution.outcome.clone())
     }
 
-    /// Who is left out or sampled less often, of those on whom it was decided when the sources knew something else.
-    pub(super) fn not_whole(&self, revision: [u64; 4]) -> Vec<(Key, Facts)> {
-        let is_whole = |outcome: &Outcome| matches!(outcome, Outcome::Profiled { divisor, .. } if *divisor == Divisor::ONE);
+    /// Those on whom it was decided when the sources knew something else, and of whose outcome something holds.
+    pub(super) fn outdated(&self, revision: [u64; 4], holds: impl Fn(&Outcome) -> bool) -> Vec<(Key, Facts)> {
         self.entries
             .iter()
-            .filter(|(_, entry)| entry.revision != Some(revision) && !is_whole(&entry.attribution.outcome))
+            .filter(|(_, entry)| entry.revision != Some(revision) && holds(&entry.attribution.outcome))
             .map(|(key, entry)| (key.clone(), entry.facts.clone()))
             .collect()
     }

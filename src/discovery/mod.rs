@@ -35,7 +35,7 @@ use attribution::{Attribution, Attributions, Key, Validity};
 use cardinality::Cardinality;
 use claim::{Claim, Claimed, Sources, Unclaimed};
 use container::ContainerId;
-use policy::{LeftOut, Outcome, Policy};
+use policy::{Divisor, LeftOut, Outcome, Policy};
 use process_labels::{Wanted, put_machine, put_process};
 use report::{Report, TargetEntry};
 use std::collections::HashMap;
@@ -170,7 +170,7 @@ impl Discovery {
         let mut state = self.state();
         let revision = self.sources.revision();
         let mut has_changed = std::mem::take(&mut state.terms_changed);
-        for (key, facts) in state.attributions.not_whole(revision) {
+        for (key, facts) in state.attributions.outdated(revision, is_not_whole) {
             let Some(before) = state.attributions.outcome(&key) else { continue };
             let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
             has_changed |= state.attribute(key, claimed, &facts, revision, now).outcome != before;
@@ -181,7 +181,15 @@ impl Discovery {
     /// The sources, and every target of late with what became of it.
     pub fn report(&self) -> Report {
         let sources = self.sources.statuses.iter().map(|status| status.snapshot()).collect();
-        let mut targets = self.state().entries();
+        let mut state = self.state();
+        // Who had no samples since the sources told something may be another target by now.
+        let (now, revision) = (Instant::now(), self.sources.revision());
+        for (key, facts) in state.attributions.outdated(revision, |_| true) {
+            let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
+            state.attribute(key, claimed, &facts, revision, now);
+        }
+        let mut targets = state.entries();
+        drop(state);
         report::sort(&mut targets);
         Report { sources, targets }
     }
@@ -234,6 +242,11 @@ impl Discovery {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a process is left out, or sampled less often.
+fn is_not_whole(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Profiled { divisor: Divisor::ONE, .. })
 }
 
 impl State {
