@@ -51,6 +51,7 @@
 //! | only some processes of the host are profiled | `sample/pid_namespace.rs`, `ebpf/src/modern/pid_namespace.rs` |
 //! | a sample is missing | `collector/account.rs`, the metrics `parca_agent_samples_*` |
 //! | wrong target or label | the page `/targets`; `discovery/membership.rs`, `discovery/claim.rs` |
+//! | a process is not in its systemd unit | `discovery/systemd/known.rs`, `/proc/PID/cgroup` |
 //! | a target is not profiled, or not any more | the page `/targets`; `discovery/policy.rs`, `collector/reselect.rs` |
 //! | a rule keeps or drops the wrong target | `relabel/operation.rs` |
 //! | too much memory | `ebpf/common/src/limits.rs`, and the constants at the head of each table |

@@ -126,7 +126,9 @@ fn cluster(config: &Config, status: &SourceStatus) -> anyhow::Result<Option<(Clu
         "failed to find out how to reach the Kubernetes cluster (--kubernetes=false does without)",
     )?;
     if found.is_none() {
-        status.off("no cluster configuration: neither --kubeconfig, KUBECONFIG nor a service account");
+        let reason = "no cluster configuration: neither --kubeconfig, KUBECONFIG nor a service account";
+        log::info!(reason = reason; "no pods are looked for");
+        status.off(reason);
     }
     Ok(found.map(|cluster| (cluster, options)))
 }

@@ -24,7 +24,7 @@ pub(super) struct Attributor {
     discovery: Arc<Discovery>,
     objects: Arc<ObjectLibrary>,
     selection: Option<Arc<Selection>>,
-    cgroups: CgroupResolver,
+    cgroups: Arc<CgroupResolver>,
 }
 
 impl Attributor {
@@ -32,23 +32,23 @@ impl Attributor {
         discovery: Arc<Discovery>,
         objects: Arc<ObjectLibrary>,
         selection: Option<Arc<Selection>>,
+        cgroups: Arc<CgroupResolver>,
     ) -> Self {
-        Self { discovery, objects, selection, cgroups: CgroupResolver::new() }
+        Self { discovery, objects, selection, cgroups }
     }
 
     /// Waits until every container in a window has a name, or has had the time to get one.
     pub(super) fn wait_for_names(&mut self, window: &RawWindow, images: &Images, duration: Duration) {
         let until = Instant::now() + NAME_WAIT.min(duration / 3);
-        while self.is_waiting(window, images) && Instant::now() < until {
+        let all = window.iter().map(|(raw, _)| self.facts(raw, image_of(raw, images)));
+        let mut nameless: Vec<Facts> = all.collect();
+        loop {
+            nameless.retain(|facts| self.discovery.attribute(facts).is_waiting);
+            if nameless.is_empty() || Instant::now() >= until {
+                return;
+            }
             thread::sleep(NAME_POLL);
         }
-    }
-
-    fn is_waiting(&mut self, window: &RawWindow, images: &Images) -> bool {
-        window.iter().any(|(raw, _)| {
-            let facts = self.facts(raw, image_of(raw, images));
-            self.discovery.attribute(&facts).is_waiting
-        })
     }
 
     /// What becomes of a stack. What is not wanted of its like is not sampled from now on.
@@ -57,6 +57,8 @@ impl Attributor {
         let attribution = self.discovery.attribute(&facts);
         if let Some(selection) = self.selection.clone()
             && attribution.is_final
+            // Most samples are wanted, where nothing is unwanted.
+            && (kept_of(&attribution.outcome) != 1 || !selection.is_empty())
         {
             self.select(&selection, raw, &attribution);
         }

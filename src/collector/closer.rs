@@ -10,6 +10,7 @@ use crate::discovery::Discovery;
 use crate::discovery::policy::Outcome;
 use crate::metrics::{Counter, Exposition};
 use crate::object::{Object, ObjectId};
+use crate::process::cgroup::CgroupResolver;
 use crate::process::image::AddressSpace;
 use crate::profile::Window;
 use crate::profile::collect::RawWindow;
@@ -47,6 +48,7 @@ pub struct FullWindow {
 pub struct Closer {
     pub(super) discovery: Arc<Discovery>,
     pub(super) selection: Option<Arc<Selection>>,
+    pub(super) cgroups: Arc<CgroupResolver>,
     pub(super) objects: Arc<ObjectLibrary>,
     pub(super) account: Arc<Account>,
     pub(super) windows: Arc<Windows>,
@@ -82,8 +84,12 @@ impl Closer {
     pub(super) fn run(self, windows: &Receiver<FullWindow>) {
         let mut kernel = KernelSymbolizer::new();
         let mut rereads = Rereads::default();
-        let mut attributor =
-            Attributor::new(self.discovery.clone(), self.objects.clone(), self.selection.clone());
+        let mut attributor = Attributor::new(
+            self.discovery.clone(),
+            self.objects.clone(),
+            self.selection.clone(),
+            self.cgroups.clone(),
+        );
         while let Ok(mut full) = windows.recv_blocking() {
             attributor.wait_for_names(&full.raw, &full.images, full.duration);
             self.reread(&mut full, &mut rereads);

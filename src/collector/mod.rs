@@ -22,6 +22,7 @@ mod vdso;
 
 use crate::discovery::Discovery;
 use crate::metrics::{Exposition, Gauge, Registry};
+use crate::process::cgroup::CgroupResolver;
 use crate::process::event::{ProcessChange, ProcessEvent};
 use crate::process::image::ImageId;
 use crate::process::table::ProcessTable;
@@ -87,6 +88,7 @@ pub struct Collector {
     processes: ProcessTable,
     inspector: Inspector,
     tables: Option<Arc<UnwindTables>>,
+    cgroups: Arc<CgroupResolver>,
     reselection: Reselection,
     window: RawWindow,
     window_began: Instant,
@@ -123,9 +125,11 @@ impl Collector {
         let (full_windows, to_close) = bounded(CLOSING_QUEUE);
         let (to_table, answers) = bounded(1024);
         let closer_metrics = Arc::new(CloserMetrics::new());
+        let cgroups = Arc::new(CgroupResolver::new());
         let closer = Closer {
             discovery: discovery.clone(),
             selection: sampler.selection(),
+            cgroups: cgroups.clone(),
             objects: objects.clone(),
             account: account.clone(),
             windows,
@@ -152,6 +156,7 @@ impl Collector {
             processes: ProcessTable::new(refresh),
             inspector: Inspector::start(objects, tables.clone(), discovery)?,
             tables,
+            cgroups,
             reselection: Reselection::new(discovery.clone(), selection),
             window: RawWindow::default(),
             window_began: Instant::now(),
@@ -247,9 +252,16 @@ impl Collector {
     /// Reads what the kernel sent. Returns whether there may be more.
     fn collect(&mut self) -> bool {
         self.take_answers();
-        let tables = self.tables.as_deref();
-        let mut batch =
-            Batch::new(&mut self.processes, &self.inspector, tables, &self.stack_ends, &mut self.window);
+        let mut batch = Batch {
+            processes: &mut self.processes,
+            inspector: &self.inspector,
+            tables: self.tables.as_deref(),
+            stack_ends: &self.stack_ends,
+            cgroups: &self.cgroups,
+            window: &mut self.window,
+            received: Received::default(),
+            met_process: false,
+        };
         let emptied = self.sampler.drain(DRAIN_BUDGET, |record| batch.take(record));
         batch.enter(&self.account);
         self.met_process = batch.met_process;
@@ -339,9 +351,16 @@ impl Collector {
     /// thread, and is waited for.
     async fn finish(mut self) {
         self.take_answers();
-        let tables = self.tables.as_deref();
-        let mut batch =
-            Batch::new(&mut self.processes, &self.inspector, tables, &self.stack_ends, &mut self.window);
+        let mut batch = Batch {
+            processes: &mut self.processes,
+            inspector: &self.inspector,
+            tables: self.tables.as_deref(),
+            stack_ends: &self.stack_ends,
+            cgroups: &self.cgroups,
+            window: &mut self.window,
+            received: Received::default(),
+            met_process: false,
+        };
         self.sampler.stop(|record| batch.take(record));
         batch.enter(&self.account);
         self.close_window(Instant::now());
@@ -359,6 +378,7 @@ struct Batch<'a> {
     inspector: &'a Inspector,
     tables: Option<&'a UnwindTables>,
     stack_ends: &'a StackEnds,
+    cgroups: &'a CgroupResolver,
     window: &'a mut RawWindow,
     /// What is to be entered in the books.
     received: Received,
@@ -366,18 +386,7 @@ struct Batch<'a> {
     met_process: bool,
 }
 
-impl<'a> Batch<'a> {
-    fn new(
-        processes: &'a mut ProcessTable,
-        inspector: &'a Inspector,
-        tables: Option<&'a UnwindTables>,
-        stack_ends: &'a StackEnds,
-        window: &'a mut RawWindow,
-    ) -> Self {
-        let received = Received::default();
-        Self { processes, inspector, tables, stack_ends, window, received, met_process: false }
-    }
-
+impl Batch<'_> {
     fn take(&mut self, record: Record) {
         match record {
             Record::Sample(sample) => self.add(sample),
@@ -404,6 +413,8 @@ impl<'a> Batch<'a> {
     fn add(&mut self, sample: RawSample) {
         let count = sample.count;
         self.stack_ends.add(&sample);
+        // It may be gone when the window is closed.
+        self.cgroups.find(sample.cgroup);
         let image = self.image_of(&sample);
         self.received.total += count;
         match self.window.add(sample, image) {

@@ -186,12 +186,12 @@ impl Sources {
 }
 
 impl Claim {
-    /// Where what is known of the claimant lies in memory: equal for processes of one claimant, 0 for the host.
-    pub(super) fn address(&self) -> usize {
+    /// What is known of the claimant; nothing of the host.
+    pub(super) fn discovered(&self) -> Option<&Discovered> {
         match self {
-            Self::Container { discovered, .. } => Arc::as_ptr(discovered).addr(),
-            Self::Unit(unit) => Arc::as_ptr(unit).addr(),
-            Self::Host | Self::Nobody(_) => 0,
+            Self::Container { discovered, .. } => Some(discovered),
+            Self::Unit(unit) => Some(&unit.discovered),
+            Self::Host | Self::Nobody(_) => None,
         }
     }
 

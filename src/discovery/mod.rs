@@ -41,6 +41,7 @@ use report::{Report, TargetEntry};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use target::Discovered;
 
 /// Value of `__name__` on every profile.
 pub const PROFILE_NAME: &str = "parca_agent_cpu";
@@ -283,7 +284,7 @@ impl State {
                 Claim::Nobody(Unclaimed::PodNotSelected) => LeftOut::PodNotSelected,
                 _ => LeftOut::NotDiscovered,
             };
-            return Outcome::LeftOut { why, labels: LabelSet::default() };
+            return Outcome::LeftOut { why, labels: Arc::default() };
         };
         let labels = self.discovered(claim, facts);
         match self.terms.policy.decide(source, labels) {
@@ -319,10 +320,10 @@ impl State {
 
     /// One entry for each claim and what became of it.
     fn entries(&self) -> Vec<TargetEntry> {
-        let mut entries: HashMap<(usize, &Outcome), TargetEntry> = HashMap::new();
+        let mut entries: HashMap<(Option<&Discovered>, &Outcome), TargetEntry> = HashMap::new();
         for (claim, facts, outcome) in self.attributions.iter() {
             entries
-                .entry((claim.address(), outcome))
+                .entry((claim.discovered(), outcome))
                 .and_modify(|entry| entry.processes += 1)
                 .or_insert_with(|| TargetEntry {
                     source: claim.source(),
@@ -335,3 +336,6 @@ impl State {
         entries.into_values().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

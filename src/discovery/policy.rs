@@ -54,7 +54,7 @@ pub enum Outcome {
         /// Why.
         why: LeftOut,
         /// The labels that it had by then.
-        labels: LabelSet,
+        labels: Arc<LabelSet>,
     },
 }
 
@@ -90,12 +90,12 @@ impl Policy {
     /// Decides on a target with these labels, those for rules among them.
     pub fn decide(&self, source: Source, mut labels: LabelSet) -> Outcome {
         if let Verdict::Dropped { rule } = self.rules.apply(&mut labels) {
-            return Outcome::LeftOut { why: LeftOut::Rule { rule }, labels: finish(&labels) };
+            return Outcome::LeftOut { why: LeftOut::Rule { rule }, labels: Arc::new(finish(&labels)) };
         }
         let divisor = labels.get(FREQUENCY_LABEL).map_or(Divisor::ONE, |wanted| self.divisor(wanted));
         let labels = finish(&labels);
         if self.ratio.is_some_and(|ratio| !ratio.holds(&labels)) {
-            return Outcome::LeftOut { why: LeftOut::SamplingRatio, labels };
+            return Outcome::LeftOut { why: LeftOut::SamplingRatio, labels: Arc::new(labels) };
         }
         Outcome::Profiled { target: Arc::new(Target { labels, source }), divisor }
     }

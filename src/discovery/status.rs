@@ -57,11 +57,11 @@ impl SourceStatus {
         Self(Mutex::new(Snapshot { name, state, since, last_success: None, last_error: None, errors: 0 }))
     }
 
-    /// There is nothing to ask, and that is no fault: `reason` is logged once.
+    /// There is nothing to ask, and that is no fault.
     pub fn off(&self, reason: &str) {
         let mut snapshot = self.lock();
         if snapshot.enter(State::Off) {
-            log::info!(source = snapshot.name, reason = reason; "source of targets is off");
+            log::debug!(source = snapshot.name, reason = reason; "source of targets is off");
         }
         snapshot.last_error = Some(reason.to_owned());
     }

@@ -186,5 +186,4 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Spawner
 }
 
 #[cfg(test)]
-#[path = "grpc/tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The kernel's id of a cgroup v2; that of the root where only cgroup v1 is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,11 +77,11 @@ pub struct CgroupResolver {
     /// Where the unified hierarchy is mounted; `None` where it is not.
     mount: Option<(PathBuf, OwnedFd)>,
     /// A cgroup that was removed keeps its last path for late samples.
-    paths: HashMap<CgroupId, Option<Arc<Cgroups>>>,
+    paths: Mutex<HashMap<CgroupId, Option<Arc<Cgroups>>>>,
 }
 
 /// Cgroups that are remembered; a host that makes more starts anew.
-const MAX_PATHS: usize = 4096;
+const MAX_PATHS: usize = 16 * 1024;
 
 /// Where systemd and everyone else mounts the unified hierarchy: alone, or beside v1.
 const MOUNT_POINTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
@@ -93,24 +93,26 @@ impl CgroupResolver {
             let mount = File::open(path).ok()?;
             (fstatfs(&mount).ok()?.f_type == CGROUP2_SUPER_MAGIC).then(|| (PathBuf::from(path), mount.into()))
         });
-        Self { mount, paths: HashMap::new() }
+        Self { mount, paths: Mutex::default() }
     }
 
     /// The cgroups of a process when it was sampled in the cgroup of this id. What is known of the process may be older:
     /// of its parent, or from before it was moved, as what a service manager or a container runtime has forked moves
     /// before it executes.
-    pub fn of_sample(&mut self, id: CgroupId, known: Option<&Arc<Cgroups>>) -> Option<Arc<Cgroups>> {
+    pub fn of_sample(&self, id: CgroupId, known: Option<&Arc<Cgroups>>) -> Option<Arc<Cgroups>> {
         let is_alone = self.mount.as_ref().is_some_and(|(path, _)| path.as_os_str() == MOUNT_POINTS[0]);
         sampled_in(self.find(id), known, is_alone)
     }
 
-    /// The path of a cgroup; `None` if it is gone, or there is no unified hierarchy.
-    pub fn find(&mut self, id: CgroupId) -> Option<Arc<Cgroups>> {
-        if self.paths.len() >= MAX_PATHS {
-            self.paths.clear();
-        }
+    /// The path of a cgroup; `None` if it was gone when it was first asked for, or there is no unified hierarchy. So it
+    /// is to be asked for as soon as a sample of it arrives.
+    pub fn find(&self, id: CgroupId) -> Option<Arc<Cgroups>> {
         let mount = self.mount.as_ref();
-        self.paths.entry(id).or_insert_with(|| find(mount?, id).map(|path| Arc::new(path.into()))).clone()
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        if paths.len() >= MAX_PATHS {
+            paths.clear();
+        }
+        paths.entry(id).or_insert_with(|| find(mount?, id).map(|path| Arc::new(path.into()))).clone()
     }
 }
 
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_cgroup_is_found_by_its_id() {
-        let mut resolver = CgroupResolver::new();
+        let resolver = CgroupResolver::new();
         let Some(mount) = resolver.mount.as_ref().map(|(path, _)| path.clone()) else { return };
         // The id of a cgroup is the inode number of its directory.
         let root = CgroupId(std::fs::metadata(mount).unwrap().ino());

@@ -10,11 +10,14 @@ use parca_agent_common::limits::{DECIDED_CGROUPS, DECIDED_PROCESSES};
 use parca_agent_common::selection::{Divisor, ProcessDecision};
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Decisions of which the kernel side knows.
 pub struct Selection {
     state: Mutex<State>,
+    /// There is nothing in the maps.
+    is_empty: AtomicBool,
     processes_full: Counter,
     cgroups_full: Counter,
 }
@@ -61,9 +64,15 @@ impl Selection {
         let state = State { maps, processes: HashMap::new(), cgroups: HashMap::new() };
         Ok(Self {
             state: Mutex::new(state),
+            is_empty: AtomicBool::new(true),
             processes_full: Counter::default(),
             cgroups_full: Counter::default(),
         })
+    }
+
+    /// Whether every sample is wanted, as far as was decided.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty.load(Ordering::Relaxed)
     }
 
     /// Keeps one of `divisor` samples of a process from now on: 0 for none, 1 for all.
@@ -72,7 +81,7 @@ impl Selection {
         if divisor == 1 {
             if state.processes.get(&process.tgid).is_some_and(|known| known.process == process) {
                 state.forget_process(process.tgid);
-                state.settle();
+                self.settle(&mut state);
             }
             return;
         }
@@ -89,7 +98,7 @@ impl Selection {
         } else {
             self.processes_full.increment();
         }
-        state.settle();
+        self.settle(&mut state);
     }
 
     /// The same for all processes of a cgroup of which nothing is decided.
@@ -107,7 +116,7 @@ impl Selection {
         } else {
             self.cgroups_full.increment();
         }
-        state.settle();
+        self.settle(&mut state);
     }
 
     /// Forgets all: every process is sampled, and decided on again.
@@ -121,7 +130,7 @@ impl Selection {
         }
         // What programs gave to children is in no list of ours.
         state.maps.empty_processes();
-        state.settle();
+        self.settle(&mut state);
     }
 
     /// Writes the metrics.
@@ -145,6 +154,20 @@ impl Selection {
         );
     }
 
+    /// Spares the programs a look into maps that are empty. Children that inherited decisions of a process are
+    /// forgotten with the last one.
+    fn settle(&self, state: &mut State) {
+        let is_empty = state.processes.is_empty() && state.cgroups.is_empty();
+        if self.is_empty.swap(is_empty, Ordering::Relaxed) == is_empty {
+            return;
+        }
+        if is_empty {
+            state.maps.empty_processes();
+        }
+        // The index is within the map, so that it cannot fail.
+        let _ = state.maps.is_selecting.set(0, u32::from(!is_empty), 0);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,17 +183,6 @@ impl State {
     fn forget_cgroup(&mut self, cgroup: CgroupId) {
         let _ = self.maps.cgroups.remove(&cgroup.0);
         self.cgroups.remove(&cgroup);
-    }
-
-    /// Spares the programs a look into maps that are empty. Children that inherited decisions of a process are
-    /// forgotten with the last one.
-    fn settle(&mut self) {
-        let is_selecting = !self.processes.is_empty() || !self.cgroups.is_empty();
-        if !is_selecting {
-            self.maps.empty_processes();
-        }
-        // The index is within the map, so that it cannot fail.
-        let _ = self.maps.is_selecting.set(0, u32::from(is_selecting), 0);
     }
 }
 

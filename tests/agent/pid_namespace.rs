@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 /// Runs a program as the first of a new pid namespace, with a `/proc` that shows this one.
 const NEW_NAMESPACE: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 const OUTSIDE: &str = "samples_dropped_total{reason=\"outside_pid_namespace\"}";
 const NOTICE: &str = "profiling the processes of this pid namespace only";
@@ -42,6 +42,19 @@ fn inner_id(agent: &Agent, comm: &str) -> u32 {
         std::fs::read_to_string(proc.join(id.to_string()).join("comm")).is_ok_and(|it| it.trim_end() == comm)
     };
     ids(&proc).into_iter().find(is_it).unwrap_or_else(|| panic!("{comm} is not in {}", proc.display()))
+}
+
+/// Waits for a profile of a program that was just started, in which some stack is in the program's file: the agent has
+/// found it in `/proc`.
+fn profile_with_file(agent: &Agent, comm: &str, program: &Path) -> Profile {
+    let mut found = None;
+    eventually("the program's file is known", LIMIT, || {
+        let profile = agent.profile_since(comm, SystemTime::UNIX_EPOCH);
+        let own = profile.count(|stack| stack.iter().any(|frame| Path::new(frame.mapping) == program));
+        found = Some(profile);
+        own > 0
+    });
+    found.unwrap()
 }
 
 /// Samples with a stack in which a function of the program is.
@@ -144,7 +157,7 @@ fn with_the_hosts_proc_it_profiles_the_host() {
         assert!(!agent.log().iter().any(|line| line.contains(NOTICE)), "{:#?}", agent.log());
         let name = unique("host");
         let chain = Program::start("chain", &name, &[]);
-        let profile = agent.identified(&name, &chain.path, SystemTime::now());
+        let profile = profile_with_file(&agent, &name, &chain.path);
         assert_eq!(profile.total_of_thread(chain.id()), profile.total(), "{object}");
         assert_eq!(agent.metrics().value(OUTSIDE), 0.0);
         agent.stop();
@@ -162,8 +175,7 @@ fn in_a_time_namespace_of_its_own_it_knows_processes_by_their_start() {
         assert!(said.contains("offset_nanos=1000000000000000"), "{said:?}");
         let name = unique("time");
         let chain = Program::start("chain", &name, &[]);
-        let profile = agent.identified(&name, &chain.path, SystemTime::now());
-        assert!(count_with(&profile, &chain.path, "main") > 0);
+        profile_with_file(&agent, &name, &chain.path);
         agent.stop();
     }
 }

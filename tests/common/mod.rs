@@ -3,6 +3,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod compiler;
+pub(crate) mod daemons;
 pub(crate) mod http;
 pub(crate) mod meter;
 pub(crate) mod metrics;
@@ -10,4 +11,5 @@ pub(crate) mod process;
 pub(crate) mod profile;
 pub(crate) mod program;
 pub(crate) mod symbols;
+pub(crate) mod systemd;
 pub(crate) mod workload;

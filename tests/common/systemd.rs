@@ -132,13 +132,18 @@ impl Systemd {
 
     /// Kills the manager and all that it runs.
     pub(crate) fn kill(&mut self) {
-        let _ = self.manager.kill();
-        let _ = self.manager.wait();
+        self.kill_manager();
         process::eventually("all processes of the manager are gone", LIMIT, || {
             let left: Vec<u32> = self.roots().iter().flat_map(|root| processes(root)).collect();
             left.iter().for_each(|process| process::signal(*process, Signal::KILL));
             left.is_empty()
         });
+    }
+
+    /// Kills the manager, and leaves its bus and its units running.
+    pub(crate) fn kill_manager(&mut self) {
+        let _ = self.manager.kill();
+        let _ = self.manager.wait();
     }
 
     /// Starts it again after it was killed, and returns when it is on its bus.
@@ -230,7 +235,7 @@ pub(crate) const BUS_CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC
  "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
-  <listen>unix:tmpdir=/tmp</listen>
+  <listen>unix:tmpdir=/none</listen>
   <auth>EXTERNAL</auth>
   <policy context="default">
     <allow user="*"/>

@@ -8,4 +8,5 @@ mod cgroup;
 
 mod attribution;
 mod frequency;
+mod machine;
 mod selection;

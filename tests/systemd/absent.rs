@@ -8,24 +8,28 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// A bus alone, killed when it is dropped.
 struct Bus {
     daemon: Child,
     address: String,
+    _directory: TempDir,
 }
 
 impl Bus {
     fn start(configuration: &str) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), configuration).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("bus.conf");
+        std::fs::write(&file, configuration).unwrap();
         let mut command = Command::new("dbus-daemon");
-        command.arg(format!("--config-file={}", file.path().display()));
+        command.arg(format!("--config-file={}", file.display()));
+        command.arg(format!("--address=unix:path={}", directory.path().join("bus").display()));
         command.args(["--nofork", "--nopidfile", "--print-address"]).stdout(Stdio::piped());
         let mut daemon = command.spawn().unwrap();
         let mut address = String::new();
         BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Self { daemon, address: address.trim().to_owned() }
+        Self { daemon, address: address.trim().to_owned(), _directory: directory }
     }
 }
 

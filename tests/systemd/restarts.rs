@@ -76,3 +76,16 @@ fn a_reload_loses_nothing() {
         source.meta(next, "main_pid") == Some(next.to_string())
     });
 }
+
+#[test]
+fn systemd_leaves_its_bus() {
+    let mut systemd = Systemd::start();
+    let main = systemd.start_service("web.service", &SLEEP);
+    let source = Source::start_working(systemd.address(), &["web.service"]);
+    source.await_unit(main, "web.service");
+    systemd.kill_manager();
+    process::eventually("the source fails", LIMIT, || source.status.snapshot().state == State::Failing);
+    let error = source.status.snapshot().last_error.unwrap();
+    assert_eq!(error, "systemd left the system bus");
+    assert_eq!(source.meta(main, "main_pid"), Some(main.to_string()));
+}

@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One program to profile.
 #[derive(Clone, Copy, Debug)]
@@ -110,8 +111,11 @@ impl Builder {
         }
         fs::create_dir_all(&self.output).map_err(WorkloadError::Write)?;
         let program = self.output.join(workload.name);
-        // Another test may be building, or running, the same program: it is put in place whole.
-        let unfinished = self.output.join(format!("{}.{}", workload.name, std::process::id()));
+        // Another test, or another thread of this one, may be building or running the same program: it is put in
+        // place whole.
+        static BUILDS: AtomicU64 = AtomicU64::new(0);
+        let number = BUILDS.fetch_add(1, Ordering::Relaxed);
+        let unfinished = self.output.join(format!("{}.{}.{number}", workload.name, std::process::id()));
         let mut compiler = match workload.language {
             Language::C(frame_pointers) => self.c(frame_pointers),
             Language::Go | Language::Script(_) => go(),

@@ -56,6 +56,7 @@ fn each_engine_and_driver() {
         ),
         ("podman as a unit", "0::/system.slice/web.service/libpod-payload-A\n", "podman://A"),
         ("podman's monitor", "0::/machine.slice/libpod-conmon-A.scope\n", ""),
+        ("podman's monitor, own driver", "8:pids:/libpod_parent/conmon\n0::/\n", ""),
         ("nerdctl", "0::/system.slice/nerdctl-A.scope\n", "containerd://A"),
         ("ctr", "0::/default/shell\n", ""),
         ("lxc", "0::/lxc.payload.web-1/system.slice/nginx.service\n", "lxc://web-1"),

@@ -36,7 +36,7 @@ pub mod source;
 mod watch;
 
 #[cfg(test)]
-mod fake;
+mod tests;
 
 pub use place::{Options, Place};
 pub use source::{Answer, Runtimes};

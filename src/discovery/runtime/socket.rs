@@ -71,6 +71,8 @@ pub(super) enum Outcome {
     Resting,
     /// It cannot be asked.
     Failed(AskError),
+    /// It cannot be asked for this container, and may well be for others.
+    Refused(AskError),
 }
 
 /// A socket that is there. A user's is kept open, so that it is the one that is reached.
@@ -110,12 +112,11 @@ impl Socket {
                 let _ = self.answered.0.try_send(());
                 answer.map_or(Outcome::Unknown, Outcome::Known)
             }
+            // Who does not say who it is cannot be asked for any container.
+            Err(error) if state.identity.is_some() && error.is_of_one_container() => Outcome::Refused(error),
             Err(error) => {
-                // Who does not say who it is cannot be asked for any container.
-                if state.identity.is_none() || !error.is_of_one_container() {
-                    state.circuit.fail(Instant::now(), chance());
-                    state.identity = None;
-                }
+                state.circuit.fail(Instant::now(), chance());
+                state.identity = None;
                 Outcome::Failed(error)
             }
         }

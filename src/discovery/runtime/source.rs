@@ -79,6 +79,11 @@ impl Runtimes {
         &self.statuses
     }
 
+    /// Whether a runtime tells of changes.
+    pub fn listens(&self) -> bool {
+        self.all().values().any(|socket| socket.listening_since().is_some())
+    }
+
     /// Writes the metrics.
     pub fn collect(&self, exposition: &mut Exposition) {
         self.figures.collect(exposition);
@@ -266,19 +271,23 @@ impl Runtimes {
             }
             Outcome::Resting => Answer::Failed,
             Outcome::Failed(error) => {
-                self.take_in_error(socket, error);
+                self.take_in_error(socket, &error);
+                if self.is_alone(socket) {
+                    self.statuses[socket.kind() as usize].failing(&error);
+                }
+                Answer::Failed
+            }
+            Outcome::Refused(error) => {
+                self.take_in_error(socket, &error);
                 Answer::Failed
             }
         }
     }
 
-    /// Takes in that a socket cannot be asked.
-    pub(super) fn take_in_error(&self, socket: &Arc<Socket>, error: AskError) {
-        let kind = socket.kind();
-        self.figures.error(kind, error.reason());
-        if self.is_alone(socket) && !error.is_of_one_container() {
-            self.statuses[kind as usize].failing(&error);
-        }
+    /// Counts what a socket did not answer.
+    pub(super) fn take_in_error(&self, socket: &Socket, error: &AskError) {
+        self.figures.error(socket.kind(), error.reason());
+        log::debug!(socket:% = socket.path.display(), error:% = error; "container runtime did not answer");
     }
 
     fn works(&self, socket: &Arc<Socket>) {

@@ -26,7 +26,7 @@ pub(super) async fn watch(runtimes: &Runtimes, socket: &Arc<Socket>) {
     loop {
         let begun = Instant::now();
         if let Err(error) = listen(runtimes, socket).await {
-            runtimes.take_in_error(socket, error);
+            runtimes.take_in_error(socket, &error);
         }
         socket.set_listening(None);
         // A stream that went on for a while was a good one.

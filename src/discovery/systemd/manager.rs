@@ -1,12 +1,12 @@
 //! The source's task: asks systemd which units there are, and again about those of which it says that they changed.
 
-use super::backoff::{Backoff, random_fraction};
 use super::bus::{Bus, BusError, DEADLINE, Listed};
 use super::changes::Changes;
 use super::known::Facts;
 use super::signal::{Signal, broad_rules, manager_rules, unit_rules};
 use super::unit::UnitName;
 use super::{BusAddress, Units};
+use crate::backoff::{Backoff, random_fraction};
 use crate::discovery::status::SourceStatus;
 use smol::Timer;
 use smol::future::FutureExt;

@@ -4,7 +4,6 @@
 //! ([`known`]); without a bus, and until systemd has told, the names of the cgroups do ([`units_on_path`]). The task
 //! that asks systemd waits for its signals, and never asks without a reason ([`manager`]).
 
-mod backoff;
 mod bus;
 mod changes;
 mod known;
@@ -208,6 +207,10 @@ pub async fn run(units: Arc<Units>, status: Arc<SourceStatus>, address: BusAddre
     if units.is_empty() {
         status.off("no systemd units are asked for");
         std::future::pending::<()>().await;
+    }
+    let names = units.patterns.names().into_iter().filter_map(UnitName::new);
+    for name in names.filter(|name| !name.kind().has_processes()) {
+        log::warn!(unit = name.as_str(); "no process is ever in a unit of this kind");
     }
     manager::run(&units, &status, &address).await;
 }

@@ -8,6 +8,7 @@ use parca_agent::cli::{self, Invocation};
 use parca_agent::discovery::kubernetes::event::{self, Event};
 use parca_agent::discovery::kubernetes::labels;
 use parca_agent::discovery::membership::Membership;
+use parca_agent::discovery::systemd::units_on_path::UnitsOnPath;
 use parca_agent::http::head::{self, Head};
 use parca_agent::http::route::{QueryParameters, Route};
 use parca_agent::http::selector::Selector;
@@ -75,6 +76,11 @@ pub fn cgroup(bytes: &[u8]) {
     if let Some(cgroups) = Cgroups::parse(bytes) {
         assert!(cgroups.paths().iter().all(|path| !path.0.is_empty() && !path.0.contains(&b'\n')));
         Membership::of(&cgroups);
+        for path in cgroups.paths() {
+            let units = UnitsOnPath::parse(&path.0).units;
+            assert!(units.is_sorted_by(|outer, inner| outer.depth < inner.depth));
+            assert!(units.iter().all(|unit| unit.depth.0 <= path.components().count()));
+        }
     }
 }
 

@@ -94,6 +94,12 @@ const TEST_PROGRAMS: &[Program] = &[
     Program { command: "python3", package: "python3", why: "a program to profile" },
     Program { command: "node", package: "nodejs", why: "a program to profile" },
     Program { command: "java", package: "default-jre-headless", why: "a program to profile" },
+    Program { command: "systemctl", package: "systemd", why: "a service manager whose units are profiled" },
+    Program { command: "dbus-daemon", package: "dbus-daemon", why: "the bus of that service manager" },
+    Program { command: "dockerd", package: "docker.io", why: "runs containers to profile" },
+    Program { command: "containerd", package: "containerd", why: "runs pods to profile" },
+    Program { command: "runc", package: "runc", why: "runs containers to profile" },
+    Program { command: "podman", package: "podman", why: "runs containers to profile" },
     Program { command: "dpkg-deb", package: "dpkg", why: "unpacks the kernels of vm-test" },
 ];
 

@@ -66,7 +66,7 @@ pub(super) fn all(report: &Report, contents: &Contents) -> Result<Vec<Check>> {
     }
     let of_chain = profile(report, CONTAINED, "chain");
     let mut add = |what, result| checks.push(Check { name: format!("{CONTAINED}: {what}"), result });
-    add("user stacks", of_chain.and_then(|it| user_stacks(&it, &chain)));
+    add("user stacks", of_chain.and_then(|it| user_stacks_of_contained(&it, &chain)));
     add("accounts", accounts_of_contained(report));
     add("exit", exit(report, CONTAINED));
     Ok(checks)
@@ -105,6 +105,18 @@ fn user_stacks(profile: &Profile, symbols: &Symbols) -> Result<(), String> {
     let share = ratio(leaf, leaf + brief);
     if !LEAF_SHARE.contains(&share) {
         return Err(format!("leaf has {share:.2} of the samples, not three quarters"));
+    }
+    Ok(())
+}
+
+/// The program that the agent has beside it in a pid namespace is found under its id there: its stacks lead to `main`.
+fn user_stacks_of_contained(profile: &Profile, symbols: &Symbols) -> Result<(), String> {
+    let is_chain =
+        |sample: &&Sample| begins_with(sample, symbols, LEAF) || begins_with(sample, symbols, BRIEF);
+    let whole: u64 = profile.samples.iter().filter(is_chain).map(|sample| sample.count).sum();
+    let total = profile.total();
+    if ratio(whole, total) < 0.5 {
+        return Err(format!("{whole} of {total} stacks are whole"));
     }
     Ok(())
 }
@@ -260,6 +272,40 @@ mod tests {
         let cases = [(300, true), (151, true), (149, false), (331, false), (600, false)];
         for (count, expected) in cases {
             assert_eq!(number(&profile(&[(count, stack(LEAF))])).is_ok(), expected, "{count}");
+        }
+    }
+
+    #[test]
+    fn stacks_of_a_contained_program_are_whole_for_the_most_part() {
+        let cut = stack(&["leaf", "middle"]);
+        let good = profile(&[(50, stack(LEAF)), (10, stack(BRIEF)), (40, cut.clone())]);
+        assert_eq!(user_stacks_of_contained(&good, &symbols()), Ok(()));
+        for wrong in [profile(&[(40, stack(LEAF)), (60, cut)]), profile(&[])] {
+            assert!(user_stacks_of_contained(&wrong, &symbols()).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_lost_of_a_contained_agent_is_outside() {
+        for (taken, written, outside, other, expected) in [
+            (10, 4, 6, 0, true),
+            (10, 4, 5, 1, false),
+            (10, 10, 0, 0, false),
+            (10, 0, 10, 0, false),
+            (11, 4, 6, 0, false),
+        ] {
+            let text = format!(
+                "parca_agent_samples_taken_total {taken}\nparca_agent_samples_written_total {written}\n\
+                 parca_agent_samples_dropped_total{{reason=\"outside_pid_namespace\"}} {outside}\n\
+                 parca_agent_samples_dropped_total{{reason=\"ring_full\"}} {other}\n"
+            );
+            let mut report = Report::default();
+            report.files.insert("contained.metrics".to_owned(), text.into_bytes());
+            assert_eq!(
+                accounts_of_contained(&report).is_ok(),
+                expected,
+                "{taken} {written} {outside} {other}"
+            );
         }
     }
 

@@ -77,10 +77,19 @@ in_cgroup() {
     exec "$@"
 }
 
-# start NAME OBJECT: the agent.
+# start NAME OBJECT: the agent. Programs in containers and units have the label comm too, by which their profiles are
+# asked for here.
 start() {
+    cat >/tmp/agent.toml <<'END'
+systemd-units = ["busy.service"]
+host = "on"
+
+[[relabel-configs]]
+source_labels = ["__meta_process_comm"]
+target_label = "comm"
+END
     /parca-agent --http-address=127.0.0.1:7071 --profiling-duration=@PROFILE_SECONDS@s \
-        --force-object="$2" >/tmp/log 2>&1 &
+        --config-path=/tmp/agent.toml --force-object="$2" >/tmp/log 2>&1 &
     agent=$!
     tries=0
     until get /-/ready /dev/null 2>/dev/null; do
@@ -152,9 +161,10 @@ unaided="$unaided $!"
 while :; do
     in_cgroup @BRIEF_CONTAINER@ moment 20 &
     wait $!
-    sleep 0.1
+    sleep 0.5
 done &
 unaided="$unaided $!"
+taskset -p 1 $! >/dev/null
 renice -n 19 -p $unaided
 for object in @OBJECTS@; do
     run "$object"

@@ -17,6 +17,12 @@ pub(super) const CONTAINER: &str = concat!(
     "/cri-containerd-1c6ba97d2f8e0453b3a1f6e5d7c8092b4e6f80a1c3d5e7f9012b4d6f8a0c2e4f.scope"
 );
 
+/// What no container runtime has told of is named by its cgroup.
+const CONTAINER_ID: &str = "containerd://1c6ba97d2f8e0453b3a1f6e5d7c8092b4e6f80a1c3d5e7f9012b4d6f8a0c2e4f";
+/// See [`CONTAINER_ID`].
+const BRIEF_CONTAINER_ID: &str =
+    "containerd://9f8e7d6c5b4a39281706f5e4d3c2b1a0998877665544332211ffeeddccbbaa00";
+
 /// The cgroup of another container of the pod.
 pub(super) const BRIEF_CONTAINER: &str = concat!(
     "/kubepods.slice/kubepods-burstable.slice",
@@ -34,9 +40,9 @@ struct Placed {
 /// Where the script puts programs. `moment` is moved there by the process that executes it, whose parent is elsewhere,
 /// and is gone before anybody has read it, as a rule: what is known then is the cgroup's id.
 const PLACED: [Placed; 4] = [
-    Placed { comm: "nofp", labels: &[("cgroup", SERVICE)] },
-    Placed { comm: "deep-nofp", labels: &[("cgroup", CONTAINER)] },
-    Placed { comm: "moment", labels: &[("cgroup", BRIEF_CONTAINER)] },
+    Placed { comm: "nofp", labels: &[("systemd_unit", "busy.service")] },
+    Placed { comm: "deep-nofp", labels: &[("containerid", CONTAINER_ID)] },
+    Placed { comm: "moment", labels: &[("containerid", BRIEF_CONTAINER_ID)] },
     Placed { comm: "signal", labels: &[("cgroup", "/")] },
 ];
 
@@ -82,37 +88,38 @@ impl Placed {
 mod tests {
     use super::*;
 
+    const BRIEF: (&str, &str) = ("containerid", BRIEF_CONTAINER_ID);
+    const ROOT: (&str, &str) = ("cgroup", "/");
+
     fn report(targets: &str) -> Report {
         let json = format!("{{\"node\":\"n1\",\"targets\":[{targets}]}}");
         Report { files: [("modern.targets".to_owned(), json.into_bytes())].into(), ..Report::default() }
     }
 
-    fn target(comm: &str, cgroup: &str, samples: u64) -> String {
+    fn target(comm: &str, (name, value): (&str, &str), samples: u64) -> String {
         format!(
-            "{{\"labels\":{{\"comm\":\"{comm}\",\"cgroup\":\"{cgroup}\",\"node\":\"n1\"}},\"samples\":{samples}}}"
+            "{{\"labels\":{{\"comm\":\"{comm}\",\"{name}\":\"{value}\",\"node\":\"n1\"}},\"samples\":{samples}}}"
         )
     }
 
     /// What a right agent tells, but for one program.
     fn targets_with(comm: &str, instead: &[String]) -> String {
-        let others =
-            [("nofp", SERVICE), ("deep-nofp", CONTAINER), ("moment", BRIEF_CONTAINER), ("signal", "/")];
-        let others = others.iter().filter(|(other, _)| *other != comm);
-        let mut targets: Vec<_> = others.map(|(comm, cgroup)| target(comm, cgroup, 7)).collect();
+        let others = PLACED.iter().filter(|other| other.comm != comm);
+        let mut targets: Vec<_> = others.map(|other| target(other.comm, other.labels[0], 7)).collect();
         targets.extend_from_slice(instead);
         targets.join(",")
     }
 
     #[test]
     fn most_samples_of_a_placed_program_have_its_labels() {
-        let [few, many] = [3, 8].map(|samples| target("moment", BRIEF_CONTAINER, samples));
+        let [few, many] = [3, 8].map(|samples| target("moment", BRIEF, samples));
         for (name, instead, reason) in [
             ("right", vec![few.clone()], None),
-            ("mostly right", vec![many, target("moment", "/", 3)], None),
-            ("mostly wrong", vec![few, target("moment", "/", 4)], Some("3 samples of moment have")),
-            ("wrong", vec![target("moment", "/", 4)], Some("4 have {\"cgroup\": \"/\"")),
+            ("mostly right", vec![many, target("moment", ROOT, 3)], None),
+            ("mostly wrong", vec![few, target("moment", ROOT, 4)], Some("3 samples of moment have")),
+            ("wrong", vec![target("moment", ROOT, 4)], Some("4 have {\"cgroup\": \"/\"")),
             ("none", vec![], Some("0 samples of moment have")),
-            ("no samples", vec![target("moment", BRIEF_CONTAINER, 0)], Some("0 samples of moment have")),
+            ("no samples", vec![target("moment", BRIEF, 0)], Some("0 samples of moment have")),
         ] {
             let result = labels(&report(&targets_with("moment", &instead)), "modern");
             match reason {
