@@ -134,7 +134,7 @@ impl Discovery {
             self.unattributed.increment();
         }
         let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
-        state.attribute(key, claimed, facts, revision, now)
+        state.attribute(key, claimed, facts, revision, (now, now))
     }
 
     /// Takes in that no container runtime knows a container.
@@ -170,10 +170,10 @@ impl Discovery {
         let mut state = self.state();
         let revision = self.sources.revision();
         let mut has_changed = std::mem::take(&mut state.terms_changed);
-        for (key, facts) in state.attributions.outdated(revision, is_not_whole) {
+        for (key, facts, seen) in state.attributions.outdated(revision, is_not_whole) {
             let Some(before) = state.attributions.outcome(&key) else { continue };
             let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
-            has_changed |= state.attribute(key, claimed, &facts, revision, now).outcome != before;
+            has_changed |= state.attribute(key, claimed, &facts, revision, (now, seen)).outcome != before;
         }
         has_changed
     }
@@ -184,9 +184,9 @@ impl Discovery {
         let mut state = self.state();
         // Who had no samples since the sources told something may be another target by now.
         let (now, revision) = (Instant::now(), self.sources.revision());
-        for (key, facts) in state.attributions.outdated(revision, |_| true) {
+        for (key, facts, seen) in state.attributions.outdated(revision, |_| true) {
             let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
-            state.attribute(key, claimed, &facts, revision, now);
+            state.attribute(key, claimed, &facts, revision, (now, seen));
         }
         let mut targets = state.entries();
         drop(state);
@@ -267,7 +267,7 @@ impl State {
         claimed: Claimed,
         facts: &Facts,
         revision: [u64; 4],
-        now: Instant,
+        (now, seen): (Instant, Instant),
     ) -> Attribution {
         let Claimed { claim, is_waiting, is_nameless } = claimed;
         let outcome = match self.attributions.same(&key, &claim) {
@@ -285,7 +285,7 @@ impl State {
             claim,
             facts,
             attribution.clone(),
-            Validity { revision: is_final.then_some(revision), is_nameless },
+            Validity { revision: is_final.then_some(revision), is_nameless, seen },
             now,
         );
         attribution
