@@ -38,6 +38,7 @@ use container::ContainerId;
 use policy::{Divisor, LeftOut, Outcome, Policy};
 use process_labels::{Wanted, put_machine, put_process};
 use report::{Report, TargetEntry};
+use status::Snapshot;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -178,9 +179,14 @@ impl Discovery {
         has_changed
     }
 
+    /// How each source does.
+    pub fn sources(&self) -> Vec<Snapshot> {
+        self.sources.statuses.iter().map(|status| status.snapshot()).collect()
+    }
+
     /// The sources, and every target of late with what became of it.
     pub fn report(&self) -> Report {
-        let sources = self.sources.statuses.iter().map(|status| status.snapshot()).collect();
+        let sources = self.sources();
         let mut state = self.state();
         // Who had no samples since the sources told something may be another target by now.
         let (now, revision) = (Instant::now(), self.sources.revision());
@@ -197,7 +203,7 @@ impl Discovery {
     /// Writes the metrics.
     pub fn collect(&self, exposition: &mut Exposition) {
         self.sources.unknown.collect(exposition);
-        let statuses: Vec<_> = self.sources.statuses.iter().map(|status| status.snapshot()).collect();
+        let statuses = self.sources();
         let labels: Vec<_> = statuses.iter().map(|status| [("source", status.name)]).collect();
         exposition.gauge(
             "target_source_working",
