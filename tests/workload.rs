@@ -7,7 +7,7 @@ use std::process::Command;
 
 #[test]
 fn every_workload_in_c_ends_when_its_time_is_over() {
-    let cases: [(&str, &[&str]); 10] = [
+    let cases: [(&str, &[&str]); 11] = [
         ("chain", &["0.01"]),
         ("nofp", &["0.01"]),
         ("deep", &["0.01", "3"]),
@@ -18,6 +18,7 @@ fn every_workload_in_c_ends_when_its_time_is_over() {
         ("threads", &["0.01", "2"]),
         ("hostile", &["0.01", "newline"]),
         ("signal", &["0.01"]),
+        ("member", &["1", "0.01"]),
     ];
     for (name, arguments) in cases {
         let status = Command::new(workload::build(name)).args(arguments).output().unwrap().status;
@@ -32,6 +33,13 @@ fn churn_starts_as_many_processes_as_it_is_told() {
     let text = String::from_utf8(output.stdout).unwrap();
     let started: u64 = text.lines().last().unwrap().parse().unwrap();
     assert!((80..=101).contains(&started), "{started} in a second");
+}
+
+#[test]
+fn a_member_starts_its_children_and_outlives_them() {
+    let mut member = Command::new(workload::build("member"));
+    let output = member.args(["7", "0.5", "5", "10", "50"]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "6\n");
 }
 
 #[test]

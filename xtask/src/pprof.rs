@@ -1,7 +1,7 @@
 //! A reader of pprof profiles that shares nothing with the agent's writer: wire format by hand, after
 //! <https://protobuf.dev/programming-guides/encoding/> and pprof's `proto/profile.proto`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, bail};
 
@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Profile {
     pub(crate) samples: Vec<Sample>,
+    /// When the time that it covers began, since 1970.
+    pub(crate) start_nanos: u64,
     /// Length of the time it covers.
     pub(crate) duration_nanos: u64,
     /// Processor time between two samples.
@@ -16,12 +18,14 @@ pub(crate) struct Profile {
 }
 
 /// A stack, and how often it was seen.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
     /// Value of the first sample type, which is the number of samples.
     pub(crate) count: u64,
     /// Innermost first.
     pub(crate) frames: Vec<Frame>,
+    /// Those whose values are text.
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// One place in a stack.
@@ -53,14 +57,17 @@ impl Profile {
                 (4, Value::Bytes(location)) => tables.add_location(location)?,
                 (5, Value::Bytes(function)) => tables.add_function(function)?,
                 (6, Value::Bytes(string)) => tables.strings.push(std::str::from_utf8(string)?.to_owned()),
+                (9, Value::Varint(nanos)) => profile.start_nanos = nanos,
                 (10, Value::Varint(nanos)) => profile.duration_nanos = nanos,
                 (12, Value::Varint(period)) => profile.period_nanos = period,
                 _ => {}
             }
         }
-        for (locations, count) in samples {
+        for RawSample { locations, count, labels } in samples {
             let frames = locations.iter().map(|id| tables.frame(*id)).collect::<Result<_>>()?;
-            profile.samples.push(Sample { count, frames });
+            let label = |(key, value)| Ok((tables.string(key)?, tables.string(value)?));
+            let labels = labels.into_iter().map(label).collect::<Result<_>>()?;
+            profile.samples.push(Sample { count, frames, labels });
         }
         Ok(profile)
     }
@@ -135,14 +142,29 @@ impl Tables {
     }
 }
 
-/// Location ids and the first value.
-fn raw_sample(bytes: &[u8]) -> Result<(Vec<u64>, u64)> {
-    let (mut locations, mut values) = (Vec::new(), Vec::new());
+/// A sample as it is written.
+struct RawSample {
+    /// By their ids.
+    locations: Vec<u64>,
+    /// The first value.
+    count: u64,
+    /// Indices of keys and values; not those whose values are numbers.
+    labels: Vec<(u64, u64)>,
+}
+
+fn raw_sample(bytes: &[u8]) -> Result<RawSample> {
+    let (mut locations, mut values, mut labels) = (Vec::new(), Vec::new(), Vec::new());
     let mut fields = Fields(bytes);
     while let Some((number, value)) = fields.next()? {
         let list = match number {
             1 => &mut locations,
             2 => &mut values,
+            3 => {
+                let Value::Bytes(label) = value else { bail!("a label is no message") };
+                // The empty string stands for no text.
+                labels.extend(Some(two_numbers(label, 1, 2)?).filter(|(_, value)| *value != 0));
+                continue;
+            }
             _ => continue,
         };
         match value {
@@ -155,7 +177,7 @@ fn raw_sample(bytes: &[u8]) -> Result<(Vec<u64>, u64)> {
             Value::Fixed => bail!("field {number} of a sample is no integer"),
         }
     }
-    Ok((locations, *values.first().context("a sample has no value")?))
+    Ok(RawSample { locations, count: *values.first().context("a sample has no value")?, labels })
 }
 
 /// Two integer fields of a message; 0 stands for an absent one.
@@ -228,16 +250,19 @@ fn varint(bytes: &mut &[u8]) -> Result<u64> {
 mod tests {
     use super::*;
 
+    const LABELS: &[u8] = &[0x1a, 4, 0x08, 1, 0x10, 2, 0x1a, 4, 0x08, 2, 0x18, 5];
+
     /// A length-delimited field.
     fn message(number: u8, parts: &[&[u8]]) -> Vec<u8> {
         let body = parts.concat();
         [&[number << 3 | 2, u8::try_from(body.len()).unwrap()], &body[..]].concat()
     }
 
-    /// Two locations, one of them with a name, in a mapping; the tables come after the sample.
+    /// Two locations, one of them with a name, in a mapping; the tables come after the sample, which has a label of
+    /// text and one of a number.
     fn profile() -> Vec<u8> {
         [
-            message(2, &[&[0x0a, 2, 1, 2], &[0x12, 3, 0x83, 0x01, 9]]),
+            message(2, &[&[0x0a, 2, 1, 2], &[0x12, 3, 0x83, 0x01, 9], LABELS]),
             message(3, &[&[0x08, 1], &[0x28, 2]]),
             message(4, &[&[0x08, 1], &[0x10, 1], &[0x18, 0x80, 0x20]]),
             message(4, &[&[0x08, 2], &[0x22, 2, 0x08, 7]]),
@@ -245,7 +270,7 @@ mod tests {
             message(6, &[]),
             message(6, &[b"main"]),
             message(6, &[b"/bin/a"]),
-            vec![0x50, 3, 0x60, 10],
+            vec![0x48, 7, 0x50, 3, 0x60, 10],
         ]
         .concat()
     }
@@ -256,8 +281,9 @@ mod tests {
             Frame { address: 0x1000, mapping: "/bin/a".to_owned(), functions: vec![] },
             Frame { address: 0, mapping: String::new(), functions: vec!["main".to_owned()] },
         ];
-        let expected =
-            Profile { samples: vec![Sample { count: 131, frames }], duration_nanos: 3, period_nanos: 10 };
+        let labels = [("main".to_owned(), "/bin/a".to_owned())].into();
+        let samples = vec![Sample { count: 131, frames, labels }];
+        let expected = Profile { samples, start_nanos: 7, duration_nanos: 3, period_nanos: 10 };
         assert_eq!(Profile::decode(&profile()).unwrap(), expected);
     }
 

@@ -37,7 +37,7 @@ enum FramePointers {
 }
 
 /// Every workload.
-pub(crate) const WORKLOADS: [Workload; 14] = [
+pub(crate) const WORKLOADS: [Workload; 15] = [
     c("chain", "chain.c", FramePointers::Kept),
     c("nofp", "chain.c", FramePointers::Omitted),
     c("deep", "deep.c", FramePointers::Kept),
@@ -49,6 +49,7 @@ pub(crate) const WORKLOADS: [Workload; 14] = [
     c("threads", "threads.c", FramePointers::Kept),
     c("hostile", "hostile.c", FramePointers::Kept),
     c("signal", "signal.c", FramePointers::Omitted),
+    c("member", "member.c", FramePointers::Kept),
     Workload { name: "gospin", source: "gospin/main.go", language: Language::Go },
     Workload { name: "spin.py", source: "spin.py", language: Language::Script("python3") },
     Workload { name: "spin.js", source: "spin.js", language: Language::Script("node") },

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -22,6 +23,9 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// An agent that takes longer to answer does not live.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Time between two tries to get a window.
+const PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) struct Agent {
     process: Owned,
@@ -85,15 +89,31 @@ impl Agent {
             bytes = get(address, &path).unwrap_or_default();
             Ok(!bytes.is_empty())
         })?;
-        let mut profile = Vec::new();
-        GzDecoder::new(&bytes[..])
-            .read_to_end(&mut profile)
-            .context("the agent's profile is no gzip file")?;
-        Profile::decode(&profile)
+        unpacked(&bytes)
+    }
+
+    /// Waits until a metric, over those labels that hold a text, is at least so much.
+    pub(super) fn wait_for(&mut self, metric: &str, label: &str, least: f64) -> Result<()> {
+        let address = self.address;
+        let is_reached =
+            |_| Ok(scrape(address).is_ok_and(|metrics| metrics.sum_with(metric, label) >= least));
+        self.process
+            .wait_until(START_LIMIT, is_reached)
+            .with_context(|| format!("{metric}{{{label}}} of the agent does not come to {least}"))
+    }
+
+    /// What it has counted.
+    pub(super) fn metrics(&self) -> Result<Metrics> {
+        scrape(self.address).context("cannot read the agent's metrics")
+    }
+
+    /// Where it serves.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn account(&self) -> Result<Account> {
-        let metrics = scrape(self.address).context("cannot read the agent's metrics")?;
+        let metrics = self.metrics()?;
         let stacks = |end: &str| metrics.sum_with("user_stacks_total", &format!("end=\"{end}\""));
         Ok(Account {
             samples: metrics.sum("samples_taken_total") - metrics.sum("samples_dropped_total"),
@@ -135,14 +155,41 @@ impl Running for Agent {
     }
 }
 
+/// The next window of an agent, of all targets together, once it is closed.
+pub(super) fn next_window(address: SocketAddr) -> Result<Profile> {
+    let start = Instant::now();
+    loop {
+        match get_within(address, "/query?query=%7B%7D", START_LIMIT) {
+            Ok(bytes) => return unpacked(&bytes),
+            // A window that is late, or in which nothing ran, is waited for again.
+            Err(error) if start.elapsed() > START_LIMIT => {
+                return Err(error).context("the agent closes no window");
+            }
+            Err(_) => thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// A profile as the agent sends it.
+fn unpacked(bytes: &[u8]) -> Result<Profile> {
+    let mut profile = Vec::new();
+    GzDecoder::new(bytes).read_to_end(&mut profile).context("the agent's profile is no gzip file")?;
+    Profile::decode(&profile)
+}
+
 fn scrape(address: SocketAddr) -> io::Result<Metrics> {
     Ok(Metrics::parse(&String::from_utf8_lossy(&get(address, "/metrics")?)))
 }
 
-/// The body of an answer.
+/// The body of an answer that needs no waiting.
 fn get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
+    get_within(address, path, ANSWER_LIMIT)
+}
+
+/// The body of an answer.
+fn get_within(address: SocketAddr, path: &str, limit: Duration) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT)?;
-    stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+    stream.set_read_timeout(Some(limit))?;
     // In HTTP/1.0 the body is what comes until the end, without any framing.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();

@@ -47,6 +47,11 @@ impl Owned {
         Ok(())
     }
 
+    /// Whether it has ended by itself.
+    pub(super) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait().context("cannot wait for a process")?.is_some())
+    }
+
     /// Waits until `ready` says so, or fails when the process ends or the time is over.
     pub(super) fn wait_until(
         &mut self,

@@ -1,7 +1,6 @@
 //! The sets of programs that the machine runs while profilers are measured.
 
 use std::fmt;
-use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -64,28 +63,6 @@ impl fmt::Display for Set {
     }
 }
 
-/// Several sets, written with commas between.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sets(pub(super) Vec<Set>);
-
-impl Default for Sets {
-    fn default() -> Self {
-        Self(Set::ALL.to_vec())
-    }
-}
-
-impl FromStr for Sets {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let set = |name: &str| Set::ALL.into_iter().find(|set| set.name() == name);
-        let sets = text
-            .split(',')
-            .map(|name| set(name).ok_or_else(|| format!("`{name}` is none of idle, busy, deep, mix")));
-        sets.collect::<Result<_, _>>().map(Self)
-    }
-}
-
 /// Builds and starts a set; it ends when the result is dropped. A program whose language is not installed
 /// is left out, and said to be.
 pub(super) fn start(set: Set, workloads: &Builder) -> Result<Vec<Owned>> {
@@ -123,12 +100,6 @@ pub(super) fn start_all(programs: &[(&str, &[&str])], workloads: &Builder) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sets_are_read_by_name() {
-        assert_eq!("idle,mix".parse(), Ok(Sets(vec![Set::Idle, Set::Mix])));
-        assert_eq!("idle,all".parse::<Sets>(), Err("`all` is none of idle, busy, deep, mix".to_owned()));
-    }
 
     #[test]
     fn every_set_is_made_of_workloads_that_exist() {

@@ -7,6 +7,11 @@
 //! in two builds too (`builds`). `newcomer` measures how soon a new program has whole stacks, `tables` what the tables
 //! take. `figure` says what is measured, `verdict` what the agent has to reach, and `table` prints.
 //!
+//! The set `targets` is another one: no other profiler has what it measures. It makes containers' cgroups with programs
+//! of its own in them, and prints what selecting targets, telling them apart and knowing of pods costs the agent.
+//!
+//! `sets` says which of all this was asked for.
+//!
 //! No figure fails the command: absolute times depend on the machine, so only those of one run compare.
 
 mod agent;
@@ -24,9 +29,11 @@ mod pair;
 mod perf;
 mod process;
 mod program;
+mod sets;
 mod statistics;
 mod table;
 mod tables;
+mod targets;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -43,8 +50,10 @@ use crate::workload::{self, Builder};
 use crate::{privilege, workspace};
 use contender::{Contender, Tools};
 use figure::{Figure, Figures};
-use load::{Set, Sets};
+use load::Set;
+use sets::Sets;
 use statistics::BpfStatistics;
+use targets::Targets;
 
 /// Measure the agent beside other profilers, as root.
 #[derive(FromArgs)]
@@ -56,7 +65,8 @@ pub(crate) struct Bench {
     /// how often each profiler is measured; the middle of its results counts; 2 unless given
     #[argh(option, default = "2")]
     rounds: usize,
-    /// sets of programs to profile: idle, busy, deep, mix, with commas between; all unless given
+    /// what to measure, with commas between: idle, busy, deep, mix are sets of programs to profile, targets is
+    /// what containers and pods cost; all unless given
     #[argh(option, default = "Sets::default()")]
     sets: Sets,
     /// also write the figures to this file, as JSON
@@ -81,7 +91,7 @@ pub(crate) fn run(job: &Bench) -> Result<()> {
     let _statistics = BpfStatistics::enable()?;
     println!("{}", host::describe()?);
     let mut all = BTreeMap::new();
-    for set in &job.sets.0 {
+    for set in &job.sets.programs {
         let results = measure_set(*set, job, &tools, &workloads)?;
         print!("\n{}", table::text(*set, &results));
         for verdict in verdict::all(*set, &results) {
@@ -89,9 +99,19 @@ pub(crate) fn run(job: &Bench) -> Result<()> {
         }
         all.insert(set.name(), results);
     }
-    tables::print()?;
+    let targets = match job.sets.targets {
+        true => Some(Targets::measure(&tools, &workloads, Duration::from_secs(job.seconds))?),
+        false => None,
+    };
+    if let Some(targets) = &targets {
+        print!("\n{targets}");
+        targets.verdicts().iter().for_each(|verdict| println!("{verdict}"));
+    }
+    if !job.sets.programs.is_empty() {
+        tables::print()?;
+    }
     if let Some(path) = &job.json {
-        let json = table::json(&all, job.seconds, job.rounds)?;
+        let json = table::json(&all, targets.as_ref(), job.seconds, job.rounds)?;
         fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())

@@ -97,7 +97,7 @@ mod tests {
         let sample = |copy: &str, count, addresses: &[u64]| {
             let frame =
                 |address: &u64| Frame { address: *address, mapping: copy.to_owned(), functions: vec![] };
-            Sample { count, frames: addresses.iter().map(frame).collect() }
+            Sample { count, frames: addresses.iter().map(frame).collect(), ..Sample::default() }
         };
         let profile = Profile {
             samples: vec![
@@ -106,8 +106,8 @@ mod tests {
                 sample("/x/newcomer-001", 5, &[0x2001, 0x1001]),
                 sample("/bin/other", 5, &[0x2001]),
             ],
-            duration_nanos: 0,
             period_nanos: 1_000_000,
+            ..Profile::default()
         };
         let expected = [("/x/newcomer-000", 2.0), ("/x/newcomer-001", 0.0)];
         assert_eq!(waits(&profile, &symbols), expected.map(|(name, wait)| (name.to_owned(), wait)).into());

@@ -51,12 +51,16 @@ fn start(contender: Contender, tools: &Tools) -> Result<Box<dyn Running>> {
 }
 
 fn costs(ours: u32, floor: u32, length: Duration) -> Costs {
-    let before = [ours, floor].map(program::of_tree);
+    let [ours, floor] = nanos_per_sample([ours, floor], length);
+    Costs { ours, floor }
+}
+
+/// What a sample costs each of several profilers in the time to come, by the first of their processes.
+pub(super) fn nanos_per_sample<const N: usize>(ids: [u32; N], length: Duration) -> [Option<f64>; N] {
+    let mut before = ids.map(program::of_tree).into_iter();
     thread::sleep(length);
-    let after = [ours, floor].map(program::of_tree);
-    let nanos = |which: usize| {
-        let figures = after.get(which)?.clone().since(before.get(which)?).figures(length.as_secs_f64());
+    ids.map(|id| {
+        let figures = program::of_tree(id).since(&before.next()?).figures(length.as_secs_f64());
         figures.get(&Figure::BpfNanosPerSample).copied()
-    };
-    Costs { ours: nanos(0), floor: nanos(1) }
+    })
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::figure::Figure;
 use super::load::Set;
+use super::targets::Targets;
 use super::{Results, host};
 
 /// Head and figure of each column after the first, and its decimals.
@@ -41,17 +42,24 @@ pub(super) fn text(set: Set, results: &Results) -> String {
     text
 }
 
-fn cell(value: Option<f64>, decimals: usize) -> String {
+/// A value with so many decimals.
+pub(super) fn cell(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
 /// Everything, with when and where it was measured.
-pub(super) fn json(all: &BTreeMap<&'static str, Results>, seconds: u64, rounds: usize) -> Result<String> {
+pub(super) fn json(
+    all: &BTreeMap<&'static str, Results>,
+    targets: Option<&Targets>,
+    seconds: u64,
+    rounds: usize,
+) -> Result<String> {
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let sets: BTreeMap<&str, Value> = all.iter().map(|(set, results)| (*set, of_set(results))).collect();
     let machine = host::describe()?;
     let whole = json!({
         "time_seconds": time, "machine": machine, "seconds": seconds, "rounds": rounds, "sets": sets,
+        "targets": targets,
     });
     serde_json::to_string_pretty(&whole).context("the figures are no JSON")
 }
@@ -88,7 +96,7 @@ mod tests {
 
     #[test]
     fn json_names_sets_profilers_and_figures() {
-        let text = json(&BTreeMap::from([("busy", results())]), 30, 2).unwrap();
+        let text = json(&BTreeMap::from([("busy", results())]), None, 30, 2).unwrap();
         let json: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["sets"]["busy"]["ours"]["cpu_percent"], 0.25);
         assert_eq!(json["seconds"], 30);

@@ -25,6 +25,16 @@ enum Bound {
 }
 
 impl Verdict {
+    /// A promise of a share or an amount that there is at least.
+    pub(super) fn at_least(what: &'static str, bound: f64, measured: Option<f64>) -> Self {
+        Self { what, bound: Bound::AtLeast(bound), measured }
+    }
+
+    /// A promise of what there is at most.
+    pub(super) fn at_most(what: &'static str, bound: f64, measured: Option<f64>) -> Self {
+        Self { what, bound: Bound::AtMost(bound), measured }
+    }
+
     fn is_reached(&self) -> Option<bool> {
         let measured = self.measured?;
         Some(match self.bound {

@@ -97,7 +97,7 @@ mod tests {
             let address = address.map_or(0x10, |index| 0x1008 + index as u64 * 16);
             Frame { address, mapping: "/bin/chain".to_owned(), functions: vec![] }
         };
-        Sample { count: 1, frames: names.split_whitespace().map(frame).collect() }
+        Sample { count: 1, frames: names.split_whitespace().map(frame).collect(), ..Sample::default() }
     }
 
     const DEEP: Chain = &[Link::One("leaf"), Link::Many(3, "down"), Link::One("main")];

@@ -231,8 +231,13 @@ mod tests {
     }
 
     fn profile(stacks: &[(u64, Vec<Frame>)]) -> Profile {
-        let samples = stacks.iter().map(|(count, frames)| Sample { count: *count, frames: frames.clone() });
-        Profile { samples: samples.collect(), duration_nanos: 3_000_000_000, period_nanos: 10_000_000 }
+        let sample = |(count, frames): &(u64, Vec<Frame>)| Sample {
+            count: *count,
+            frames: frames.clone(),
+            ..Sample::default()
+        };
+        let samples = stacks.iter().map(sample).collect();
+        Profile { samples, duration_nanos: 3_000_000_000, period_nanos: 10_000_000, ..Profile::default() }
     }
 
     fn stack(names: &[&str]) -> Vec<Frame> {

@@ -169,6 +169,7 @@ mod tests {
         let sample = |(count, addresses): &(u64, &[u64])| Sample {
             count: *count,
             frames: addresses.iter().map(frame).collect(),
+            ..Sample::default()
         };
         Profile { samples: stacks.iter().map(sample).collect(), ..Profile::default() }
     }
