@@ -38,36 +38,34 @@ impl Attributor {
     }
 
     /// Waits until every container in a window has a name, or has had the time to get one.
-    pub(super) fn wait_for_names(&mut self, window: &RawWindow, images: &Images, duration: Duration) {
+    pub(super) fn wait_for_names(&self, window: &RawWindow, images: &Images, duration: Duration) {
         let until = Instant::now() + NAME_WAIT.min(duration / 3);
+        let is_nameless = |facts: &Facts| self.discovery.attribute(facts).is_waiting;
         let all = window.iter().map(|(raw, _)| self.facts(raw, image_of(raw, images)));
-        let mut nameless: Vec<Facts> = all.collect();
-        loop {
-            nameless.retain(|facts| self.discovery.attribute(facts).is_waiting);
-            if nameless.is_empty() || Instant::now() >= until {
-                return;
-            }
+        let mut nameless: Vec<Facts> = all.filter(is_nameless).collect();
+        while !nameless.is_empty() && Instant::now() < until {
             thread::sleep(NAME_POLL);
+            nameless.retain(is_nameless);
         }
     }
 
     /// What becomes of a stack. What is not wanted of its like is not sampled from now on.
-    pub(super) fn attribute(&mut self, raw: &RawStack, image: Option<&ImageInfo>) -> Outcome {
+    pub(super) fn attribute(&self, raw: &RawStack, image: Option<&ImageInfo>) -> Outcome {
         let facts = self.facts(raw, image);
         let attribution = self.discovery.attribute(&facts);
-        if let Some(selection) = self.selection.clone()
+        if let Some(selection) = &self.selection
             && attribution.is_final
             // Most samples are wanted, where nothing is unwanted.
             && (kept_of(&attribution.outcome) != 1 || !selection.is_empty())
         {
-            self.select(&selection, raw, &attribution);
+            self.select(selection, raw, &facts, &attribution);
         }
         attribution.outcome
     }
 
-    fn select(&mut self, selection: &Selection, raw: &RawStack, attribution: &Attribution) {
+    fn select(&self, selection: &Selection, raw: &RawStack, facts: &Facts, attribution: &Attribution) {
         let divisor = kept_of(&attribution.outcome);
-        if attribution.is_of_cgroup && self.is_of_whole_cgroup(raw, attribution) {
+        if attribution.is_of_cgroup && self.is_of_whole_cgroup(raw, facts, attribution) {
             selection.decide_cgroup(raw.cgroup, divisor);
             return;
         }
@@ -76,17 +74,17 @@ impl Attributor {
 
     /// Whether the cgroup that the kernel tells of decides by itself. Under cgroup v1 it does not: it is the root, or
     /// one that holds other containers too.
-    fn is_of_whole_cgroup(&mut self, raw: &RawStack, attribution: &Attribution) -> bool {
+    fn is_of_whole_cgroup(&self, raw: &RawStack, facts: &Facts, attribution: &Attribution) -> bool {
         let Some(cgroups) = self.cgroups.find(raw.cgroup) else { return false };
         if *cgroups.main() == CgroupPath::root() {
             return false;
         }
-        let alone = Facts { comm: raw.thread.name, cgroups: Some(cgroups), ..Facts::default() };
+        let alone = Facts { cgroups: Some(cgroups), ..facts.clone() };
         let alone = self.discovery.attribute(&alone);
         alone.is_of_cgroup && alone.outcome == attribution.outcome
     }
 
-    fn facts(&mut self, raw: &RawStack, image: Option<&ImageInfo>) -> Facts {
+    fn facts(&self, raw: &RawStack, image: Option<&ImageInfo>) -> Facts {
         let details = image.and_then(|image| image.details.clone());
         Facts {
             process: Some(raw.process),
@@ -104,7 +102,7 @@ fn image_of<'a>(raw: &RawStack, images: &'a Images) -> Option<&'a ImageInfo> {
 }
 
 /// How many samples of a process one is kept of, in the form in which the BPF programs take it.
-pub(super) fn kept_of(outcome: &Outcome) -> u32 {
+fn kept_of(outcome: &Outcome) -> u32 {
     match outcome {
         Outcome::Profiled { divisor: Divisor(divisor), .. } => u32::from(divisor.get()),
         Outcome::LeftOut { .. } => 0,
@@ -112,6 +110,6 @@ pub(super) fn kept_of(outcome: &Outcome) -> u32 {
 }
 
 /// A process that is named by its program is another target when it runs another one.
-pub(super) fn holds(attribution: &Attribution) -> Holds {
+fn holds(attribution: &Attribution) -> Holds {
     if attribution.is_of_cgroup { Holds::UntilExit } else { Holds::UntilExec }
 }

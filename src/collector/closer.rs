@@ -84,7 +84,7 @@ impl Closer {
     pub(super) fn run(self, windows: &Receiver<FullWindow>) {
         let mut kernel = KernelSymbolizer::new();
         let mut rereads = Rereads::default();
-        let mut attributor = Attributor::new(
+        let attributor = Attributor::new(
             self.discovery.clone(),
             self.objects.clone(),
             self.selection.clone(),
@@ -93,12 +93,12 @@ impl Closer {
         while let Ok(mut full) = windows.recv_blocking() {
             attributor.wait_for_names(&full.raw, &full.images, full.duration);
             self.reread(&mut full, &mut rereads);
-            self.close(&full, &mut kernel, &mut attributor);
+            self.close(&full, &mut kernel, &attributor);
             self.discovery.end_window();
         }
     }
 
-    fn close(&self, full: &FullWindow, kernel: &mut KernelSymbolizer, attributor: &mut Attributor) {
+    fn close(&self, full: &FullWindow, kernel: &mut KernelSymbolizer, attributor: &Attributor) {
         let resolved =
             resolve(&full.raw, &full.images, |raw, image| match attributor.attribute(raw, image) {
                 Outcome::Profiled { target, .. } => Some(target),

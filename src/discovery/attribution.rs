@@ -2,7 +2,7 @@
 
 use super::Facts;
 use super::claim::Claim;
-use super::policy::{Divisor, Outcome};
+use super::policy::Outcome;
 use crate::metrics::Exposition;
 use crate::process::cgroup::Cgroups;
 use crate::process::comm::Comm;
@@ -52,6 +52,8 @@ pub(super) struct Validity {
     pub(super) revision: Option<[u64; 4]>,
     /// It is of a container that no source knows.
     pub(super) is_nameless: bool,
+    /// When there was last a sample of it.
+    pub(super) seen: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -86,13 +88,17 @@ impl Attributions {
         holds.then(|| entry.attribution.outcome.clone())
     }
 
-    /// Who is left out or sampled less often, of those on whom it was decided when the sources knew something else.
-    pub(super) fn not_whole(&self, revision: [u64; 4]) -> Vec<(Key, Facts)> {
-        let is_whole = |outcome: &Outcome| matches!(outcome, Outcome::Profiled { divisor, .. } if *divisor == Divisor::ONE);
+    /// Those on whom it was decided when the sources knew something else, and of whose outcome something holds; and
+    /// when they were seen last.
+    pub(super) fn outdated(
+        &self,
+        revision: [u64; 4],
+        holds: impl Fn(&Outcome) -> bool,
+    ) -> Vec<(Key, Facts, Instant)> {
         self.entries
             .iter()
-            .filter(|(_, entry)| entry.revision != Some(revision) && !is_whole(&entry.attribution.outcome))
-            .map(|(key, entry)| (key.clone(), entry.facts.clone()))
+            .filter(|(_, entry)| entry.revision != Some(revision) && holds(&entry.attribution.outcome))
+            .map(|(key, entry)| (key.clone(), entry.facts.clone(), entry.seen))
             .collect()
     }
 
@@ -110,13 +116,12 @@ impl Attributions {
         validity: Validity,
         now: Instant,
     ) {
-        let Validity { revision, is_nameless } = validity;
+        let Validity { revision, is_nameless, seen } = validity;
         let until = now + if is_nameless { HOLDS_NAMELESS } else { HOLDS };
         if self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(&key) {
             self.entries.clear();
         }
-        self.entries
-            .insert(key, Entry { claim, facts: facts.clone(), attribution, revision, until, seen: now });
+        self.entries.insert(key, Entry { claim, facts: facts.clone(), attribution, revision, until, seen });
     }
 
     pub(super) fn purge(&mut self, now: Instant) {

@@ -175,8 +175,10 @@ impl Sources {
             None => self.unknown.awaits(innermost, !in_pod, now),
         };
         let left_out = in_pod && self.claimants.selects_pods && self.pods.synced();
-        if left_out && !is_waiting {
-            return Some(Claim::Nobody(Unclaimed::PodNotSelected).settled());
+        if left_out {
+            // One that is selected loses what it does before the server tells of it; the others are not wanted.
+            let claim = Claim::Nobody(Unclaimed::PodNotSelected);
+            return Some(Claimed { claim, is_waiting, is_nameless: false });
         }
         let source = if is_of_pod { Source::Kubernetes } else { Source::Container };
         let is_nameless = told.is_none();
@@ -186,12 +188,12 @@ impl Sources {
 }
 
 impl Claim {
-    /// Where what is known of the claimant lies in memory: equal for processes of one claimant, 0 for the host.
-    pub(super) fn address(&self) -> usize {
+    /// What is known of the claimant; nothing of the host.
+    pub(super) fn discovered(&self) -> Option<&Discovered> {
         match self {
-            Self::Container { discovered, .. } => Arc::as_ptr(discovered).addr(),
-            Self::Unit(unit) => Arc::as_ptr(unit).addr(),
-            Self::Host | Self::Nobody(_) => 0,
+            Self::Container { discovered, .. } => Some(discovered),
+            Self::Unit(unit) => Some(&unit.discovered),
+            Self::Host | Self::Nobody(_) => None,
         }
     }
 

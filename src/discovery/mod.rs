@@ -35,12 +35,14 @@ use attribution::{Attribution, Attributions, Key, Validity};
 use cardinality::Cardinality;
 use claim::{Claim, Claimed, Sources, Unclaimed};
 use container::ContainerId;
-use policy::{LeftOut, Outcome, Policy};
+use policy::{Divisor, LeftOut, Outcome, Policy};
 use process_labels::{Wanted, put_machine, put_process};
 use report::{Report, TargetEntry};
+use status::Snapshot;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use target::Discovered;
 
 /// Value of `__name__` on every profile.
 pub const PROFILE_NAME: &str = "parca_agent_cpu";
@@ -133,7 +135,7 @@ impl Discovery {
             self.unattributed.increment();
         }
         let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
-        state.attribute(key, claimed, facts, revision, now)
+        state.attribute(key, claimed, facts, revision, (now, now))
     }
 
     /// Takes in that no container runtime knows a container.
@@ -169,18 +171,31 @@ impl Discovery {
         let mut state = self.state();
         let revision = self.sources.revision();
         let mut has_changed = std::mem::take(&mut state.terms_changed);
-        for (key, facts) in state.attributions.not_whole(revision) {
+        for (key, facts, seen) in state.attributions.outdated(revision, is_not_whole) {
             let Some(before) = state.attributions.outcome(&key) else { continue };
             let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
-            has_changed |= state.attribute(key, claimed, &facts, revision, now).outcome != before;
+            has_changed |= state.attribute(key, claimed, &facts, revision, (now, seen)).outcome != before;
         }
         has_changed
     }
 
+    /// How each source does.
+    pub fn sources(&self) -> Vec<Snapshot> {
+        self.sources.statuses.iter().map(|status| status.snapshot()).collect()
+    }
+
     /// The sources, and every target of late with what became of it.
     pub fn report(&self) -> Report {
-        let sources = self.sources.statuses.iter().map(|status| status.snapshot()).collect();
-        let mut targets = self.state().entries();
+        let sources = self.sources();
+        let mut state = self.state();
+        // Who had no samples since the sources told something may be another target by now.
+        let (now, revision) = (Instant::now(), self.sources.revision());
+        for (key, facts, seen) in state.attributions.outdated(revision, |_| true) {
+            let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
+            state.attribute(key, claimed, &facts, revision, (now, seen));
+        }
+        let mut targets = state.entries();
+        drop(state);
         report::sort(&mut targets);
         Report { sources, targets }
     }
@@ -188,7 +203,7 @@ impl Discovery {
     /// Writes the metrics.
     pub fn collect(&self, exposition: &mut Exposition) {
         self.sources.unknown.collect(exposition);
-        let statuses: Vec<_> = self.sources.statuses.iter().map(|status| status.snapshot()).collect();
+        let statuses = self.sources();
         let labels: Vec<_> = statuses.iter().map(|status| [("source", status.name)]).collect();
         exposition.gauge(
             "target_source_working",
@@ -235,6 +250,11 @@ impl Discovery {
     }
 }
 
+/// Whether a process is left out, or sampled less often.
+fn is_not_whole(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Profiled { divisor: Divisor::ONE, .. })
+}
+
 impl State {
     fn new(terms: Terms) -> Self {
         let mut base = terms.external_labels.clone();
@@ -253,7 +273,7 @@ impl State {
         claimed: Claimed,
         facts: &Facts,
         revision: [u64; 4],
-        now: Instant,
+        (now, seen): (Instant, Instant),
     ) -> Attribution {
         let Claimed { claim, is_waiting, is_nameless } = claimed;
         let outcome = match self.attributions.same(&key, &claim) {
@@ -271,7 +291,7 @@ impl State {
             claim,
             facts,
             attribution.clone(),
-            Validity { revision: is_final.then_some(revision), is_nameless },
+            Validity { revision: is_final.then_some(revision), is_nameless, seen },
             now,
         );
         attribution
@@ -319,10 +339,10 @@ impl State {
 
     /// One entry for each claim and what became of it.
     fn entries(&self) -> Vec<TargetEntry> {
-        let mut entries: HashMap<(usize, &Outcome), TargetEntry> = HashMap::new();
+        let mut entries: HashMap<(Option<&Discovered>, &Outcome), TargetEntry> = HashMap::new();
         for (claim, facts, outcome) in self.attributions.iter() {
             entries
-                .entry((claim.address(), outcome))
+                .entry((claim.discovered(), outcome))
                 .and_modify(|entry| entry.processes += 1)
                 .or_insert_with(|| TargetEntry {
                     source: claim.source(),

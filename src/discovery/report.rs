@@ -10,7 +10,7 @@ use crate::label::LabelSet;
 pub struct Report {
     /// Every source.
     pub sources: Vec<Snapshot>,
-    /// Profiled ones first, in the order of labels.
+    /// Profiled ones first, by source and then in the order of labels.
     pub targets: Vec<TargetEntry>,
 }
 
@@ -29,10 +29,12 @@ pub struct TargetEntry {
     pub processes: usize,
 }
 
-/// Those that are profiled first, each kind in the order of labels.
+/// Those that are profiled first, each kind by source and then in the order of labels.
 pub(super) fn sort(targets: &mut [TargetEntry]) {
     targets.sort_by_cached_key(|entry| match &entry.outcome {
-        Outcome::Profiled { target, .. } => (0, target.labels.clone(), LabelSet::default()),
-        Outcome::LeftOut { labels, .. } => (1, LabelSet::clone(labels), entry.discovered.clone()),
+        Outcome::Profiled { target, .. } => (0, entry.source, target.labels.clone(), LabelSet::default()),
+        Outcome::LeftOut { labels, .. } => {
+            (1, entry.source, LabelSet::clone(labels), entry.discovered.clone())
+        }
     });
 }

@@ -40,7 +40,7 @@ pub struct Target {
 }
 
 /// What a source knows of something that may become a target, before relabelling.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Discovered {
     /// Labels that its profiles have unless a rule changes them, such as `namespace` and `pod`.
     pub labels: LabelSet,

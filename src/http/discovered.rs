@@ -5,9 +5,10 @@ use super::answer::Answer;
 use super::figures::{age, count};
 use super::html::Html;
 use super::layout::{chips, exact_selector, label_names, page, query_link};
+use super::report::shared_labels;
 use crate::discovery::policy::{Divisor, LeftOut, Outcome};
 use crate::discovery::report::{Report, TargetEntry};
-use crate::discovery::status::Snapshot;
+use crate::discovery::status::{Snapshot, State};
 use crate::label::LabelSet;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,94 +122,138 @@ pub(super) fn answer(context: &Context) -> Answer {
 }
 
 fn source_table(html: &mut Html, report: &Report) {
-    html.labelled("h2", &[], "Sources");
-    html.element("table", &[("class", "targets sources")], |html| {
-        head(
-            html,
-            &[
-                ("Source", ""),
-                ("State", ""),
-                ("Since", "number"),
-                ("Last told", "number"),
-                ("Last error", ""),
-            ],
-        );
-        html.element("tbody", &[], |html| {
-            for source in &report.sources {
-                html.element("tr", &[], |html| {
-                    html.labelled("th", &[("scope", "row")], source.name);
-                    cell(html, "State", "source", source.state.name());
-                    cell(html, "Since", "number", &age(source.since.elapsed()));
-                    let told = source.last_success.map(|told| format!("{} ago", age(told.elapsed())));
-                    cell(html, "Last told", "number", told.as_deref().unwrap_or("–"));
-                    let class = if source.last_error.is_some() { "error" } else { "error none" };
-                    cell(html, "Last error", class, source.last_error.as_deref().unwrap_or("–"));
-                });
-            }
+    html.element("section", &[], |html| {
+        html.labelled("h2", &[], "Sources");
+        html.element("table", &[("class", "targets sources")], |html| {
+            head(
+                html,
+                &[
+                    ("Source", ""),
+                    ("State", ""),
+                    ("Since", "number"),
+                    ("Last told", "number"),
+                    ("Reason or last error", ""),
+                ],
+            );
+            html.element("tbody", &[], |html| {
+                for source in &report.sources {
+                    html.element("tr", &[], |html| {
+                        html.labelled("th", &[("scope", "row")], source.name);
+                        cell(html, "State", "source", source.state.name());
+                        cell(html, "Since", "number", &age(source.since.elapsed()));
+                        let told = source.last_success.map(|told| format!("{} ago", age(told.elapsed())));
+                        cell(html, "Last told", "number", told.as_deref().unwrap_or("–"));
+                        let class = if source.state == State::Failing { "error" } else { "error none" };
+                        cell(
+                            html,
+                            "Reason or last error",
+                            class,
+                            source.last_error.as_deref().unwrap_or("–"),
+                        );
+                    });
+                }
+            });
         });
     });
 }
 
 fn target_table(html: &mut Html, report: &Report) {
-    html.element("h2", &[], |html| {
-        html.text("Targets ");
-        html.labelled("small", &[], &report.targets.len().to_string());
-    });
-    let text = "Of the last five minutes. Open a row to see all labels that rules may read.";
-    html.labelled("p", &[], text);
-    let names = label_names(report.targets.iter().filter_map(|entry| match &entry.outcome {
+    let is_profiled = |entry: &&TargetEntry| matches!(entry.outcome, Outcome::Profiled { .. });
+    let (profiled, left_out): (Vec<_>, Vec<_>) = report.targets.iter().partition(is_profiled);
+    let labels = profiled.iter().filter_map(|entry| match &entry.outcome {
         Outcome::Profiled { target, .. } => Some(&target.labels),
         Outcome::LeftOut { .. } => None,
-    }));
-    html.element("table", &[("class", "targets discovered")], |html| {
-        head(
-            html,
-            &[("Target", ""), ("Source", ""), ("Processes", "number"), ("State", ""), ("Profile", "")],
-        );
-        html.element("tbody", &[], |html| {
-            report.targets.iter().take(SHOWN).for_each(|entry| row(html, entry, &names));
-        });
     });
-    if report.targets.len() > SHOWN {
-        let rest = format!("{} more are in /api/v1/targets.", report.targets.len() - SHOWN);
-        html.labelled("p", &[], &rest);
-    }
+    let shown = Shown { shared: shared_labels(labels.clone()), names: label_names(labels) };
+    html.element("section", &[], |html| {
+        heading(html, "Left out", left_out.len());
+        if left_out.is_empty() {
+            html.labelled("p", &[], "Everything that runs is profiled.");
+        } else {
+            shown.table(html, &left_out);
+        }
+    });
+    html.element("section", &[], |html| {
+        heading(html, "Profiled", profiled.len());
+        html.element("p", &[("class", "shared")], |html| {
+            html.text(
+                "In the last five minutes. A row opens to all labels that rules may read. On every profile: ",
+            );
+            chips(html, shown.shared.iter());
+        });
+        shown.table(html, &profiled);
+    });
 }
 
-fn row(html: &mut Html, entry: &TargetEntry, names: &BTreeSet<String>) {
-    let (labels, state, link) = match &entry.outcome {
-        Outcome::Profiled { target, divisor } => {
-            let state = match divisor.0.get() {
-                1 => "profiled".to_owned(),
-                divisor => format!("profiled, one of {divisor} samples"),
-            };
-            (&target.labels, state, Some(query_link(&exact_selector(&target.labels, names), true)))
-        }
-        Outcome::LeftOut { why, labels } => (&**labels, left_out(*why, entry), None),
-    };
-    html.element("tr", &[("class", if link.is_some() { "target" } else { "target idle" })], |html| {
-        html.element("th", &[("scope", "row")], |html| {
-            html.element("details", &[], |html| {
-                html.element("summary", &[], |html| {
-                    if labels.iter().next().is_none() {
-                        html.text("no labels");
-                    }
-                    chips(html, labels.iter());
-                });
-                chips(html, entry.discovered.iter());
+fn heading(html: &mut Html, text: &str, count: usize) {
+    html.element("h2", &[], |html| {
+        html.text(text);
+        html.text(" ");
+        html.labelled("small", &[], &count.to_string());
+    });
+}
+
+/// What all rows have in common.
+struct Shown {
+    /// Labels that all profiles have.
+    shared: LabelSet,
+    /// Names of labels in use.
+    names: BTreeSet<String>,
+}
+
+impl Shown {
+    fn table(&self, html: &mut Html, entries: &[&TargetEntry]) {
+        html.element("table", &[("class", "targets discovered")], |html| {
+            head(
+                html,
+                &[("Target", ""), ("Source", ""), ("Processes", "number"), ("State", ""), ("Profile", "")],
+            );
+            html.element("tbody", &[], |html| {
+                entries.iter().take(SHOWN).for_each(|entry| self.row(html, entry));
             });
         });
-        cell(html, "Source", "source", entry.source.map_or("none", |source| source.name()));
-        cell(html, "Processes", "number", &count(entry.processes as u64));
-        cell(html, "State", "state", &state);
-        html.element("td", &[("class", "links"), ("data-label", "Profile")], |html| match &link {
-            Some(link) => {
-                let name = format!("Show Profile of {labels}");
-                html.labelled("a", &[("href", link), ("aria-label", &name)], "Show Profile");
+        if entries.len() > SHOWN {
+            let rest = format!("{} more are in /api/v1/targets.", entries.len() - SHOWN);
+            html.labelled("p", &[], &rest);
+        }
+    }
+
+    fn row(&self, html: &mut Html, entry: &TargetEntry) {
+        let (labels, state, link) = match &entry.outcome {
+            Outcome::Profiled { target, divisor } => {
+                let state = match divisor.0.get() {
+                    1 => "profiled".to_owned(),
+                    divisor => format!("profiled, one of {divisor} samples"),
+                };
+                (&target.labels, state, Some(query_link(&exact_selector(&target.labels, &self.names), true)))
             }
-            None => html.text("–"),
+            Outcome::LeftOut { why, labels } => (&**labels, left_out(*why, entry), None),
+        };
+        html.element("tr", &[("class", if link.is_some() { "target" } else { "target idle" })], |html| {
+            html.element("th", &[("scope", "row")], |html| {
+                html.element("details", &[], |html| {
+                    html.element("summary", &[], |html| {
+                        let own = || labels.iter().filter(|(name, _)| self.shared.get(name).is_none());
+                        if own().next().is_none() {
+                            html.text("no labels of its own");
+                        }
+                        chips(html, own());
+                    });
+                    chips(html, entry.discovered.iter());
+                });
+            });
+            cell(html, "Source", "source", entry.source.map_or("none", |source| source.name()));
+            cell(html, "Processes", "number", &count(entry.processes as u64));
+            cell(html, "State", "state", &state);
+            html.element("td", &[("class", "links"), ("data-label", "Profile")], |html| match &link {
+                Some(link) => {
+                    let name = format!("Show Profile of {labels}");
+                    html.labelled("a", &[("href", link), ("aria-label", &name)], "Show Profile");
+                }
+                None => html.text("–"),
+            });
         });
-    });
+    }
 }
 
 fn left_out(why: LeftOut, entry: &TargetEntry) -> String {

@@ -8,6 +8,7 @@ use super::html::Html;
 use super::layout::{bar, chips, exact_selector, fact, label_names, page, query_link};
 use super::report::shared_labels;
 use super::targets::{age_of, cpu_time};
+use crate::discovery::status::State;
 use crate::label::LabelSet;
 use crate::profile::{SampleCount, Window};
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ pub(super) fn answer(context: &Context) -> Answer {
             });
             html.element("main", &[("id", "main"), ("data-refresh", "5")], |html| {
                 facts(html, context, window.as_deref());
+                failing_sources(html, context);
                 match &window {
                     Some(window) => Table::new(window, context.activity.targets()).render(html),
                     None => waiting(html, context),
@@ -68,6 +70,20 @@ fn facts(html: &mut Html, context: &Context, window: Option<&Window>) {
         }
         fact(html, "Uptime", &age(context.started.elapsed()), "");
         fact(html, "Version", env!("CARGO_PKG_VERSION"), "");
+    });
+}
+
+/// Sources of targets that cannot be asked at the moment: names may be missing because of that.
+fn failing_sources(html: &mut Html, context: &Context) {
+    let report = context.state.discovery.get().map(|discovery| discovery.sources()).unwrap_or_default();
+    let failing: Vec<_> = report.iter().filter(|source| source.state == State::Failing).collect();
+    if failing.is_empty() {
+        return;
+    }
+    html.element("p", &[("class", "notice"), ("role", "status")], |html| {
+        let names: Vec<_> = failing.iter().map(|source| source.name).collect();
+        html.text(&format!("Cannot be asked for targets at the moment: {}. ", names.join(", ")));
+        html.labelled("a", &[("href", "/targets")], "Why");
     });
 }
 

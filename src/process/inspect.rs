@@ -22,7 +22,7 @@ const MAX_SMALL_BYTES: u64 = 64 << 10;
 /// Who a live process is, as `/proc` told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Its name.
+    /// Its name; that of its family, if it is a thread of the kernel.
     pub comm: Comm,
     /// Its cgroups, if the kernel shows any.
     pub cgroups: Option<Cgroups>,
@@ -30,10 +30,11 @@ pub struct Identity {
 
 /// Reads who a process is; `None` if it is gone, its id belongs to another process, or `/proc` does not let us.
 pub fn inspect(process: ProcessId) -> Option<Identity> {
-    is_alive(process).then_some(())?;
+    let stat = read_stat(process)?;
     let comm = read(process, "comm", MAX_SMALL_BYTES)?;
+    let comm = Comm::new(comm.strip_suffix(b"\n").unwrap_or(&comm));
     let identity = Identity {
-        comm: Comm::new(comm.strip_suffix(b"\n").unwrap_or(&comm)),
+        comm: if stat::is_kernel_thread(&stat) { comm.kernel_thread_family() } else { comm },
         cgroups: read(process, "cgroup", MAX_SMALL_BYTES).and_then(|text| Cgroups::parse(&text)),
     };
     // The id may have gone to another process since the first look.
@@ -72,8 +73,13 @@ pub fn read_details(process: ProcessId, wanted: &DetailsWanted) -> Details {
 
 /// Whether the process still runs under its id.
 pub fn is_alive(process: ProcessId) -> bool {
-    let ticks = read(process, "stat", MAX_SMALL_BYTES).and_then(|stat| stat::start_ticks(&stat));
-    ticks == Some(process.start.shown().clock_ticks())
+    read_stat(process).is_some()
+}
+
+/// `/proc/PID/stat` of the process, if it still runs under its id.
+fn read_stat(process: ProcessId) -> Option<Vec<u8>> {
+    let stat = read(process, "stat", MAX_SMALL_BYTES)?;
+    (stat::start_ticks(&stat) == Some(process.start.shown().clock_ticks())).then_some(stat)
 }
 
 fn read_of_other_thread(process: ProcessId) -> Option<Vec<u8>> {

@@ -1,9 +1,15 @@
-//! `/proc/PID/stat`: when a process started, and by whom.
+//! `/proc/PID/stat`: when a process started, by whom, and whether it is one.
 
 /// Field 22, `starttime`, in clock ticks since boot. The name in field 2 may hold any byte, parentheses
 /// too, and ends at the last closing one.
 pub fn start_ticks(stat: &[u8]) -> Option<u64> {
     field(stat, 22)
+}
+
+/// Field 9, `flags`, holds `PF_KTHREAD`: it is a thread of the kernel.
+pub fn is_kernel_thread(stat: &[u8]) -> bool {
+    const PF_KTHREAD: u64 = 0x0020_0000;
+    field(stat, 9).is_some_and(|flags| flags & PF_KTHREAD != 0)
 }
 
 /// Field 4, `ppid`.
@@ -22,7 +28,7 @@ fn field(stat: &[u8], number: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parent, start_ticks};
+    use super::{is_kernel_thread, parent, start_ticks};
 
     #[test]
     fn the_name_may_look_like_fields() {
@@ -31,6 +37,9 @@ mod tests {
             assert_eq!(start_ticks(format!("7 ({name}) {rest}").as_bytes()), Some(12345), "{name:?}");
             assert_eq!(parent(format!("7 ({name}) {rest}").as_bytes()), Some(1), "{name:?}");
         }
+        let kthreadd = b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 2 0 0";
+        assert!(is_kernel_thread(kthreadd));
+        assert!(!is_kernel_thread(format!("7 (kthreadd) {rest}").as_bytes()));
         for cut in ["", "7 (cat", "7 (cat) S 1 1"] {
             assert_eq!(start_ticks(cut.as_bytes()), None, "{cut:?}");
         }

@@ -108,7 +108,7 @@ impl RawWindow {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, MAX_BYTES, RawWindow};
+    use super::{Kept, MAX_BYTES, RawWindow, Tally};
     use crate::address::{KernelAddress, UserAddress};
     use crate::process::cgroup::CgroupId;
     use crate::process::comm::Comm;
@@ -142,6 +142,16 @@ mod tests {
         window.add(sample(vec![1, 3]), None);
         assert_eq!(window.iter().count(), 2);
         assert_eq!(window.samples(), 6);
+    }
+
+    #[test]
+    fn a_sample_that_stands_for_others_counts_for_them() {
+        let mut window = RawWindow::default();
+        window.add(RawSample { weight: 10, ..sample(vec![1]) }, None);
+        window.add(sample(vec![1]), None);
+        let tallies: Vec<_> = window.iter().map(|(_, tally)| tally).collect();
+        assert_eq!(tallies, [Tally { samples: 4, value: 22 }]);
+        assert_eq!(window.samples(), 4, "the books are of samples");
     }
 
     #[test]

@@ -145,6 +145,15 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_stands_for_itself_at_least() {
+        for (weight, expected) in [(0_u16, 1), (1, 1), (500, 500)] {
+            let mut bytes = sample(0, 0, 0);
+            bytes[46..48].copy_from_slice(&weight.to_le_bytes());
+            assert_eq!(decode(&bytes).unwrap().weight, expected);
+        }
+    }
+
+    #[test]
     fn a_frame_in_a_file_names_its_object_and_a_forgotten_one_ends_the_stack() {
         let mut bytes = sample(0, 3, 0);
         for word in [FrameWord::object(5, 0x123).marked(true), FrameWord::address(9), FrameWord::object(6, 1)]

@@ -6,7 +6,12 @@ mod common;
 
 mod cgroup;
 
+#[path = "../kubernetes/server.rs"]
+#[allow(dead_code, reason = "shared with the tests of the source itself, which use more of it")]
+mod api_server;
+
 mod attribution;
 mod frequency;
 mod machine;
+mod pods;
 mod selection;

@@ -3,7 +3,8 @@
 //! `PARCA_AGENT_TEST_KUBECONFIG=FILE PARCA_AGENT_TEST_NODE=NAME PARCA_AGENT_TEST_SECONDS=60 \
 //!  cargo test --test kubernetes real -- --ignored --nocapture`
 //!
-//! It shows what it is told while pods are made and deleted by hand.
+//! `PARCA_AGENT_TEST_WATCH=SECONDS` asks for shorter watches, `PARCA_AGENT_TEST_SELECTOR` for some pods only, and
+//! `PARCA_AGENT_TEST_SHOW=ID,ID` shows the labels of containers at the end. It shows what it is told while pods are made and deleted by hand.
 
 use crate::agent::{Agent, options};
 use parca_agent::discovery::kubernetes::{Options, Pace, locate};
@@ -17,11 +18,15 @@ use std::time::{Duration, Instant};
 #[ignore = "wants a cluster"]
 fn a_real_api_server() {
     let setting = |name: &str| env::var(format!("PARCA_AGENT_TEST_{name}")).unwrap();
+    let mut pace = Pace::default();
+    if let Ok(seconds) = env::var("PARCA_AGENT_TEST_WATCH") {
+        pace.watch = Duration::from_secs(seconds.parse().unwrap());
+    }
     let options = Options {
         node: setting("NODE"),
         label_selector: env::var("PARCA_AGENT_TEST_SELECTOR").unwrap_or_default(),
         kubeconfig: Some(setting("KUBECONFIG").into()),
-        ..options(Pace::default())
+        ..options(pace)
     };
     let seconds = setting("SECONDS").parse().unwrap();
     let cluster = locate(&options, &|_| None).unwrap().unwrap();

@@ -97,6 +97,7 @@ fn a_pod_that_the_selector_leaves_out_is_nobodys() {
     // As long as the server has not told of all pods, nobody can say that it is left out.
     assert_eq!(fixture.claim(&path, LATER), r#"kubernetes {containerid="A"}"#);
     fixture.sources.pods.set_synced();
+    assert_eq!(fixture.claim(&path, Duration::ZERO), "nobody: pod not selected ?");
     assert_eq!(fixture.claim(&path, LATER), "nobody: pod not selected");
     fixture.sources.runtimes.put(A, named("pod", "web"));
     assert_eq!(fixture.claim(&path, LATER), "nobody: pod not selected");

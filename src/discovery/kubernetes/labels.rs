@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 /// `kubectl apply` keeps the whole object in it, which tells nobody anything and may be large.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Longest value that is kept whole, bytes: as long as that of a label on a profile. Labels of Kubernetes have at most
+/// 63; the annotations of a pod may have 256 KiB together, mostly the configuration of something else.
+const MAX_VALUE: usize = 2048;
 /// Longest id that is taken. Those of all engines have 64 digits.
 const MAX_ID: usize = 128;
 
@@ -40,7 +43,7 @@ impl Meta<'_> {
     fn set(&mut self, name: &str, value: &str) {
         let name = format!("__meta_kubernetes_{name}");
         if !value.is_empty() && (self.wants)(&name) {
-            self.labels.set(name, value);
+            self.labels.set(name, &value[..value.floor_char_boundary(MAX_VALUE)]);
         }
     }
 

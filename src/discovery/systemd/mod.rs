@@ -1,8 +1,8 @@
 //! The units of systemd that were asked for, and which processes are in them.
 //!
 //! A process belongs to a unit by its cgroup. What systemd tells of the cgroups of units over the system bus counts
-//! ([`known`]); without a bus, and until systemd has told, the names of the cgroups do ([`units_on_path`]). The task
-//! that asks systemd waits for its signals, and never asks without a reason ([`manager`]).
+//! (`known`); without a bus, and until systemd has told, the names of the cgroups do ([`units_on_path`]). The task
+//! that asks systemd waits for its signals, and never asks without a reason (`manager`).
 
 mod bus;
 mod changes;

@@ -19,7 +19,7 @@ pub(super) const OBJECTS: [&str; 2] = ["modern", "baseline"];
 pub(super) const CONTAINED: &str = "contained";
 
 /// How long one profile takes.
-pub(super) const PROFILE_SECONDS: u32 = 3;
+pub(super) const PROFILE_SECONDS: u32 = 5;
 
 /// The programs to profile, by their names as workloads.
 pub(super) const PROGRAMS: [&str; 8] =

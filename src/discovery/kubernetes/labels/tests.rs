@@ -90,6 +90,14 @@ fn only_what_is_wanted_is_kept() {
 }
 
 #[test]
+fn a_long_annotation_is_cut() {
+    let mut pod = pod();
+    pod.metadata.annotations.insert("long".into(), "é".repeat(100_000));
+    let meta = &of_containers(&pod, &LabelSet::default(), ALL)[0].discovered.meta;
+    assert_eq!(meta.get("__meta_kubernetes_pod_annotation_long").map(str::len), Some(2048));
+}
+
+#[test]
 fn a_pod_of_which_nothing_is_known_has_no_containers() {
     assert_eq!(of_containers(&Pod::default(), &LabelSet::default(), ALL).len(), 0);
     let bare: Pod =
