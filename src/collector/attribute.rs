@@ -69,7 +69,7 @@ impl Attributor {
             selection.decide_cgroup(raw.cgroup, divisor);
             return;
         }
-        selection.decide_process(raw.process, divisor, holds(attribution));
+        selection.decide_process(raw.process, raw.cgroup, divisor, holds(attribution));
     }
 
     /// Whether the cgroup that the kernel tells of decides by itself. Under cgroup v1 it does not: it is the root, or
@@ -109,7 +109,8 @@ fn kept_of(outcome: &Outcome) -> u32 {
     }
 }
 
-/// A process that is named by its program is another target when it runs another one.
+/// A process that is named by its program is another target when it runs another one; and one outside of all containers
+/// may be about to become one, as what starts a container is, which moves to its cgroup and executes its program.
 fn holds(attribution: &Attribution) -> Holds {
-    if attribution.is_of_cgroup { Holds::UntilExit } else { Holds::UntilExec }
+    if attribution.is_of_container { Holds::UntilExit } else { Holds::UntilExec }
 }

@@ -34,6 +34,8 @@ pub struct Attribution {
     pub is_final: bool,
     /// The same holds for every process in the same cgroups.
     pub is_of_cgroup: bool,
+    /// The same holds for what runs in the same container later, whatever that is.
+    pub is_of_container: bool,
 }
 
 /// Processes that cannot be told apart by what decides.

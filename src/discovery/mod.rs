@@ -281,11 +281,13 @@ impl State {
             None => self.decide(&claim, facts, now),
         };
         let is_of_cgroup = !matches!(claim, Claim::Host) && !self.wanted.of_process;
+        let is_of_container = is_of_cgroup
+            && matches!(claim, Claim::Container { .. } | Claim::Nobody(Unclaimed::PodNotSelected));
         // The executable of a process is known some time after its name.
         let is_final = !is_waiting
             && (!self.wanted.details.executable
                 || facts.executable.as_ref().is_some_and(|object| object.info.get().is_some()));
-        let attribution = Attribution { outcome, is_waiting, is_final, is_of_cgroup };
+        let attribution = Attribution { outcome, is_waiting, is_final, is_of_cgroup, is_of_container };
         self.attributions.insert(
             key,
             claim,

@@ -35,7 +35,7 @@ struct Maps {
 }
 
 /// A [`ProcessDecision`] as the loader's crate takes it.
-type KernelDecision = [u64; 2];
+type KernelDecision = [u64; 3];
 
 /// A decision for a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +75,9 @@ impl Selection {
         self.is_empty.load(Ordering::Relaxed)
     }
 
-    /// Keeps one of `divisor` samples of a process from now on: 0 for none, 1 for all.
-    pub fn decide_process(&self, process: ProcessId, divisor: Divisor, holds: Holds) {
+    /// Keeps one of `divisor` samples of a process from now on, 0 for none, 1 for all, as long as it stays in its
+    /// cgroup.
+    pub fn decide_process(&self, process: ProcessId, cgroup: CgroupId, divisor: Divisor, holds: Holds) {
         let mut state = self.state();
         if divisor == 1 {
             if state.processes.get(&process.tgid).is_some_and(|known| known.process == process) {
@@ -86,7 +87,8 @@ impl Selection {
             return;
         }
         let until_exec = u32::from(holds == Holds::UntilExec);
-        let decision = ProcessDecision { start: process.start.nanos, divisor, until_exec };
+        let decision =
+            ProcessDecision { start: process.start.nanos, cgroup_id: cgroup.0, divisor, until_exec };
         if state.processes.len() >= DECIDED_PROCESSES as usize && !state.processes.contains_key(&process.tgid)
         {
             self.processes_full.increment();
@@ -188,9 +190,9 @@ impl State {
 
 impl Maps {
     fn put_process(&mut self, tgid: Tgid, decision: ProcessDecision) -> Result<(), MapError> {
-        let ProcessDecision { start, divisor, until_exec } = decision;
+        let ProcessDecision { start, cgroup_id, divisor, until_exec } = decision;
         // Little-endian, as every supported CPU is.
-        self.processes.insert(tgid.0, [start, u64::from(divisor) | u64::from(until_exec) << 32], 0)
+        self.processes.insert(tgid.0, [start, cgroup_id, u64::from(divisor) | u64::from(until_exec) << 32], 0)
     }
 
     fn empty_processes(&mut self) {

@@ -84,6 +84,35 @@ fn children_of_an_unwanted_process_are_not_sampled_either() {
     agent.stop();
 }
 
+/// What starts containers is of no interest itself, and each container's first process is a child of it.
+#[test]
+fn a_container_is_profiled_though_what_started_it_is_not() {
+    for hierarchy in [Hierarchy::Unified, Hierarchy::Legacy] {
+        let id = container_id();
+        let Some(cgroup) = Cgroup::make(hierarchy, &format!("docker/{id}")) else { continue };
+        let agent = Agent::start(&["--profiling-duration=1s", "--host=off"]);
+        // This process is busy until it is known to be unwanted, and forks then.
+        eventually("this process is not wanted", PATIENCE, || {
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < Duration::from_millis(300) {
+                std::hint::spin_loop();
+            }
+            agent.metrics().sum("selection_decisions") >= 1.0
+        });
+        let before = agent.metrics().value(DROPPED);
+        eventually("its samples are dropped in the kernel", PATIENCE, || {
+            std::hint::spin_loop();
+            agent.metrics().value(DROPPED) > before + 5.0
+        });
+        let program = cgroup.start("chain", &unique("started"), &[]);
+        eventually("the container is profiled", PATIENCE, || {
+            agent.next_window().total_of_thread(program.id()) > 0
+        });
+        agent.metrics().assert_books_balance();
+        agent.stop();
+    }
+}
+
 #[test]
 fn a_sampling_ratio_keeps_the_same_targets_after_a_restart() {
     let containers: Vec<_> = (0..12)

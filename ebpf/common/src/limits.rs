@@ -48,7 +48,7 @@ pub const MAX_TAIL_CALLS: u32 = 32;
 /// Processes whose mappings the kernel side knows.
 pub const MAX_PROCESSES: u32 = 16 * 1024;
 
-/// Processes of which the agent can decide that few or none of their samples are wanted. At 80 bytes each, 640 KiB.
+/// Processes of which the agent can decide that few or none of their samples are wanted. At 88 bytes each, 704 KiB.
 pub const DECIDED_PROCESSES: u32 = 8 * 1024;
 /// Cgroups of which it can decide so. At 72 bytes each, 288 KiB.
 pub const DECIDED_CGROUPS: u32 = 4 * 1024;

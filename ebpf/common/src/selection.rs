@@ -12,13 +12,15 @@ pub const KEEP_NONE: Divisor = 0;
 pub struct ProcessDecision {
     /// When the process started, as [`SampleHeader::process_start`](crate::record::SampleHeader::process_start).
     pub start: u64,
+    /// Cgroup v2 that it was in: a process that has left it may be another target.
+    pub cgroup_id: u64,
     /// What is kept.
     pub divisor: Divisor,
     /// 1 if it holds only until the process runs another program, 0 if it holds until its exit.
     pub until_exec: u32,
 }
 
-const _: () = assert!(size_of::<ProcessDecision>() == 16);
+const _: () = assert!(size_of::<ProcessDecision>() == 24);
 
 /// Whether a sample is the one of `divisor` that is kept.
 ///

@@ -33,6 +33,7 @@ fn divisor(header: &SampleHeader) -> Divisor {
     // time tells apart.
     if let Some(decision) = unsafe { PROCESS_DECISIONS.get(header.tgid) }
         && decision.start == header.process_start
+        && decision.cgroup_id == header.cgroup_id
     {
         return decision.divisor;
     }
