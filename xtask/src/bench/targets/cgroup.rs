@@ -33,7 +33,7 @@ pub(super) enum Hierarchy {
 /// The place of containers in one hierarchy.
 pub(super) struct Engine {
     parent: PathBuf,
-    /// Removes whatever is left when this is dropped, the parent too unless it was there before.
+    /// Removes whatever is left when this is dropped: the parent too, unless it was there before or others use it now.
     sweeper: Sweeper,
 }
 
