@@ -5,7 +5,7 @@ use super::library::ObjectLibrary;
 use crate::discovery::attribution::Attribution;
 use crate::discovery::policy::{Divisor, Outcome};
 use crate::discovery::{Discovery, Facts};
-use crate::process::cgroup::{CgroupPath, CgroupResolver};
+use crate::process::cgroup::{CgroupId, CgroupPath, CgroupResolver};
 use crate::process::table::ImageInfo;
 use crate::profile::collect::{RawStack, RawWindow};
 use crate::profile::resolve::{Images, process_name};
@@ -90,7 +90,11 @@ impl Attributor {
             process: Some(raw.process),
             comm: process_name(raw, image),
             // By the id that the sample holds, and as `/proc` told.
-            cgroups: self.cgroups.of_sample(raw.cgroup, image.and_then(|image| image.cgroups.as_ref())),
+            cgroups: self.cgroups.of_sample(
+                raw.cgroup,
+                image.and_then(|image| image.cgroups.as_ref()),
+                image.map_or(CgroupId::UNKNOWN, |image| image.read_in),
+            ),
             executable: details.as_ref().and_then(|details| self.objects.get(details.object?)),
             details,
         }

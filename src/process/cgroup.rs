@@ -12,6 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CgroupId(pub u64);
 
+impl CgroupId {
+    /// Of a process that was not sampled yet.
+    pub const UNKNOWN: Self = Self(0);
+}
+
 /// Path of a cgroup below the root of its hierarchy, bytes as the kernel gave them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CgroupPath(pub Box<[u8]>);
@@ -99,9 +104,21 @@ impl CgroupResolver {
     /// The cgroups of a process when it was sampled in the cgroup of this id. What is known of the process may be older:
     /// of its parent, or from before it was moved, as what a service manager or a container runtime has forked moves
     /// before it executes.
-    pub fn of_sample(&self, id: CgroupId, known: Option<&Arc<Cgroups>>) -> Option<Arc<Cgroups>> {
+    ///
+    /// `read_in` is the cgroup that the process, or its parent, was in when that was read. Of one that was sampled in
+    /// another one, which is gone, nothing is known.
+    pub fn of_sample(
+        &self,
+        id: CgroupId,
+        known: Option<&Arc<Cgroups>>,
+        read_in: CgroupId,
+    ) -> Option<Arc<Cgroups>> {
+        let found = self.find(id);
+        if found.is_none() && read_in != id && read_in != CgroupId::UNKNOWN {
+            return None;
+        }
         let is_alone = self.mount.as_ref().is_some_and(|(path, _)| path.as_os_str() == MOUNT_POINTS[0]);
-        sampled_in(self.find(id), known, is_alone)
+        sampled_in(found, known, is_alone)
     }
 
     /// The path of a cgroup; `None` if it was gone when it was first asked for, or there is no unified hierarchy. So it
@@ -184,6 +201,10 @@ mod tests {
         let root = CgroupId(std::fs::metadata(mount).unwrap().ino());
         assert_eq!(resolver.find(root).as_deref(), Some(&CgroupPath::root().into()));
         assert_eq!(resolver.find(CgroupId(u64::MAX)), None);
+        let (known, gone) = (Some(Arc::new(Cgroups::from(CgroupPath::root()))), CgroupId(u64::MAX));
+        for (read_in, expected) in [(gone, &known), (CgroupId::UNKNOWN, &known), (root, &None)] {
+            assert_eq!(resolver.of_sample(gone, known.as_ref(), read_in), *expected, "{read_in:?}");
+        }
     }
 
     #[test]

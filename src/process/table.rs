@@ -28,9 +28,6 @@ const MAX_DOUBLINGS: u32 = 12;
 /// A process without samples is forgotten after this time, and read again should it wake up.
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
 
-/// Of a process that was not sampled yet.
-const UNKNOWN_CGROUP: CgroupId = CgroupId(0);
-
 /// One process.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -38,6 +35,8 @@ pub struct Process {
     images: Vec<Image>,
     /// Its cgroups, once it or its parent was inspected.
     cgroups: Option<Arc<Cgroups>>,
+    /// Where the kernel had seen it, or its parent, when they were read.
+    read_in: CgroupId,
     /// Where the kernel saw it last. Another one means that `cgroups` is out of date.
     cgroup: CgroupId,
     exited: Option<BootTime>,
@@ -62,6 +61,8 @@ pub struct ImageInfo {
     pub comm: Comm,
     /// Its cgroups, if known.
     pub cgroups: Option<Arc<Cgroups>>,
+    /// Where the kernel saw it, or the parent that it has them from, when they were read.
+    pub read_in: CgroupId,
     /// What rules wanted read of it.
     pub details: Option<Arc<Details>>,
     /// Its mappings, or why there are none.
@@ -133,7 +134,7 @@ impl ProcessTable {
     /// A forked process starts as a copy of its parent: the same mappings and the same cgroups.
     fn fork(&mut self, event: &ProcessEvent, parent_id: ProcessId) {
         let Some(parent) = self.processes.get(&parent_id) else { return };
-        let (cgroups, cgroup) = (parent.cgroups.clone(), parent.cgroup);
+        let (cgroups, cgroup, read_in) = (parent.cgroups.clone(), parent.cgroup, parent.read_in);
         let inherited = parent.images.last().map(|image| image.address_space.clone());
         let details = parent.images.last().and_then(|image| image.details.as_deref());
         let details =
@@ -146,7 +147,7 @@ impl ProcessTable {
         let image = Image { id, since: event.time, comm: event.comm, details, address_space };
         self.insert(event.process, image, cgroups, event.time);
         if let Some(child) = self.processes.get_mut(&event.process) {
-            child.cgroup = cgroup;
+            (child.cgroup, child.read_in) = (cgroup, read_in);
         }
     }
 
@@ -230,7 +231,7 @@ impl ProcessTable {
         if process.cgroup == cgroup {
             return;
         }
-        let is_first = process.cgroup == UNKNOWN_CGROUP;
+        let is_first = process.cgroup == CgroupId::UNKNOWN;
         if let Some(AddressSpace::Known { read_at, .. } | AddressSpace::Unwanted { read_at }) =
             process.images.last_mut().map(|image| &mut image.address_space)
             && !is_first
@@ -264,7 +265,9 @@ impl ProcessTable {
                     Some(mappings) => AddressSpace::Known { mappings, read_at },
                     None => AddressSpace::Unwanted { read_at },
                 };
-                process.cgroups = inspected.cgroups.or_else(|| process.cgroups.take());
+                if inspected.cgroups.is_some() {
+                    (process.cgroups, process.read_in) = (inspected.cgroups, process.cgroup);
+                }
             }
             None if matches!(image.address_space, AddressSpace::Requested) => {
                 image.address_space = AddressSpace::Gone;
@@ -312,6 +315,7 @@ impl ProcessTable {
         Some(ImageInfo {
             comm: image.comm,
             cgroups: process.cgroups.clone(),
+            read_in: process.read_in,
             details: image.details.clone(),
             address_space: image.address_space.clone(),
         })
@@ -340,7 +344,8 @@ impl ProcessTable {
         let process = Process {
             images: vec![image],
             cgroups,
-            cgroup: UNKNOWN_CGROUP,
+            read_in: CgroupId::UNKNOWN,
+            cgroup: CgroupId::UNKNOWN,
             exited: None,
             last_seen: now,
             futile_rereads: 0,

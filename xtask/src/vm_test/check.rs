@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn too_few_and_too_many_samples_are_wrong() {
-        let cases = [(300, true), (151, true), (149, false), (331, false), (600, false)];
+        let cases = [(500, true), (251, true), (249, false), (551, false), (1000, false)];
         for (count, expected) in cases {
             assert_eq!(number(&profile(&[(count, stack(LEAF))])).is_ok(), expected, "{count}");
         }
