@@ -177,7 +177,11 @@ pub(crate) const WITHOUT_FRAME_POINTERS: &[Case] = &[
     case("stub", linked(&["stub.c"], &["-Wl,-z,lazy"], &["libstub.so"]), STUB).reached(0.2),
     case("stub-cet", linked(&["stub.c"], &["-Wl,-z,lazy", "-fcf-protection=full"], &["libstub.so"]), STUB)
         .reached(0.2),
-    case("clock", c(&["clock.c"], &[]), &[&["~[vdso]!%", "?libc.so.6!%clock_gettime%", "caller"]]),
+    case(
+        "clock",
+        c(&["clock.c"], &[]),
+        &[&["~[vdso]!%", "?libc.so.6!%clock_gettime%", "caller"], &["[plt]", "caller"]],
+    ),
     case("forks", c(&["forks.c"], &[]), &[&["leaf", "child", "parent"], &[LOADER, "?child", "parent"]]),
     case("crowd", c(&["crowd.c"], &[]), &[&["leaf", "member"], &[LOADER, "doze", "member"]])
         .with(&["2000"])
