@@ -237,7 +237,12 @@ mod tests {
             ..Sample::default()
         };
         let samples = stacks.iter().map(sample).collect();
-        Profile { samples, duration_nanos: 3_000_000_000, period_nanos: 10_000_000, ..Profile::default() }
+        Profile {
+            samples,
+            duration_nanos: u64::from(PROFILE_SECONDS) * 1_000_000_000,
+            period_nanos: 10_000_000,
+            ..Profile::default()
+        }
     }
 
     fn stack(names: &[&str]) -> Vec<Frame> {
