@@ -1,10 +1,26 @@
-//! Bytes of foreign origin as text: names of threads, paths and cgroups are bytes to the kernel.
+//! What comes from elsewhere as text: errors, and bytes of foreign origin; names of threads, paths and cgroups are bytes to the kernel.
 
+use std::error::Error;
 use std::fmt;
 
 /// Writes bytes as text; what is not UTF-8 becomes `\xNN`, so that different names stay different.
 pub fn display(bytes: &[u8]) -> impl fmt::Display + '_ {
     Text(bytes)
+}
+
+/// An error and its causes on one line. A cause that an error names itself is not said twice.
+pub fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 struct Text<'a>(&'a [u8]);

@@ -252,22 +252,28 @@ impl Collector {
     /// Reads what the kernel sent. Returns whether there may be more.
     fn collect(&mut self) -> bool {
         self.take_answers();
-        let mut batch = Batch {
+        let (sampler, mut batch) = self.reading();
+        let emptied = sampler.drain(DRAIN_BUDGET, |record| batch.take(record));
+        self.met_process = batch.enter();
+        self.gauges.processes.set(self.processes.len() as u64);
+        self.gauges.processes_untracked.set(self.processes.untracked());
+        !emptied
+    }
+
+    /// The sampler, and where its records go.
+    fn reading(&mut self) -> (&mut Sampler, Batch<'_>) {
+        let batch = Batch {
             processes: &mut self.processes,
             inspector: &self.inspector,
             tables: self.tables.as_deref(),
             stack_ends: &self.stack_ends,
             cgroups: &self.cgroups,
             window: &mut self.window,
+            account: &self.account,
             received: Received::default(),
             met_process: false,
         };
-        let emptied = self.sampler.drain(DRAIN_BUDGET, |record| batch.take(record));
-        batch.enter(&self.account);
-        self.met_process = batch.met_process;
-        self.gauges.processes.set(self.processes.len() as u64);
-        self.gauges.processes_untracked.set(self.processes.untracked());
-        !emptied
+        (&mut self.sampler, batch)
     }
 
     fn take_answers(&mut self) {
@@ -351,18 +357,9 @@ impl Collector {
     /// thread, and is waited for.
     async fn finish(mut self) {
         self.take_answers();
-        let mut batch = Batch {
-            processes: &mut self.processes,
-            inspector: &self.inspector,
-            tables: self.tables.as_deref(),
-            stack_ends: &self.stack_ends,
-            cgroups: &self.cgroups,
-            window: &mut self.window,
-            received: Received::default(),
-            met_process: false,
-        };
-        self.sampler.stop(|record| batch.take(record));
-        batch.enter(&self.account);
+        let (sampler, mut batch) = self.reading();
+        sampler.stop(|record| batch.take(record));
+        batch.enter();
         self.close_window(Instant::now());
         self.full_windows.close();
         if let Some(closer) = self.closer.take() {
@@ -380,6 +377,7 @@ struct Batch<'a> {
     stack_ends: &'a StackEnds,
     cgroups: &'a CgroupResolver,
     window: &'a mut RawWindow,
+    account: &'a Account,
     /// What is to be entered in the books.
     received: Received,
     /// A process is to be read.
@@ -441,15 +439,15 @@ impl Batch<'_> {
         Some(observed.image)
     }
 
-    /// Enters the batch in the books, as one step.
-    fn enter(&mut self, account: &Account) {
-        let mut books = account.received();
+    /// Enters the batch in the books, as one step. Returns whether a process is to be read.
+    fn enter(self) -> bool {
+        let mut books = self.account.received();
         books.total += self.received.total;
         books.in_window += self.received.in_window;
         books.undecodable += self.received.undecodable;
         books.window_full += self.received.window_full;
         books.without_stack += self.received.without_stack;
-        self.received = Received::default();
+        self.met_process
     }
 }
 

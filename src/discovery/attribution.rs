@@ -75,6 +75,16 @@ struct Entry {
     seen: Instant,
 }
 
+/// On whom it was decided when the sources knew something else.
+pub(super) struct Outdated {
+    pub(super) key: Key,
+    pub(super) facts: Facts,
+    /// What was decided then.
+    pub(super) outcome: Outcome,
+    /// When there was last a sample of it.
+    pub(super) seen: Instant,
+}
+
 impl Attributions {
     /// What was decided, if nothing has changed since.
     pub(super) fn get(&mut self, key: &Key, revision: [u64; 4], now: Instant) -> Option<Attribution> {
@@ -90,23 +100,18 @@ impl Attributions {
         holds.then(|| entry.attribution.outcome.clone())
     }
 
-    /// Those on whom it was decided when the sources knew something else, and of whose outcome something holds; and
-    /// when they were seen last.
-    pub(super) fn outdated(
-        &self,
-        revision: [u64; 4],
-        holds: impl Fn(&Outcome) -> bool,
-    ) -> Vec<(Key, Facts, Instant)> {
+    /// Those on whom it was decided when the sources knew something else, and of whose outcome something holds.
+    pub(super) fn outdated(&self, revision: [u64; 4], holds: impl Fn(&Outcome) -> bool) -> Vec<Outdated> {
         self.entries
             .iter()
             .filter(|(_, entry)| entry.revision != Some(revision) && holds(&entry.attribution.outcome))
-            .map(|(key, entry)| (key.clone(), entry.facts.clone(), entry.seen))
+            .map(|(key, entry)| Outdated {
+                key: key.clone(),
+                facts: entry.facts.clone(),
+                outcome: entry.attribution.outcome.clone(),
+                seen: entry.seen,
+            })
             .collect()
-    }
-
-    /// What was decided, though it may not hold any more.
-    pub(super) fn outcome(&self, key: &Key) -> Option<Outcome> {
-        self.entries.get(key).map(|entry| entry.attribution.outcome.clone())
     }
 
     pub(super) fn insert(

@@ -1,5 +1,6 @@
 //! A bound for the number of targets: names that processes make up must not make profiles without end.
 
+use super::policy::stays;
 use super::target::Target;
 use crate::label::LabelSet;
 use crate::metrics::{Counter, Exposition};
@@ -26,7 +27,7 @@ pub(super) struct Cardinality {
 
 impl Cardinality {
     pub(super) fn new(base: LabelSet) -> Self {
-        let base = base.iter().filter(|(name, _)| *name == "__name__" || !name.starts_with("__")).collect();
+        let base = base.iter().filter(|(name, _)| stays(name)).collect();
         Self { base, targets: HashMap::new(), overflowed: Counter::default() }
     }
 

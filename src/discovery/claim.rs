@@ -157,9 +157,12 @@ impl Sources {
         let known_by = |catalogue: &Catalogue| {
             membership.containers.iter().find_map(|container| catalogue.get(&container.id))
         };
-        let make = |source, discovered| Claim::Container { source, discovered, unit: None };
+        // The unit that is the container itself tells nothing.
+        let is_another = |unit: &Arc<Unit>| !unit.name.as_str().contains(&*innermost.id);
+        let claim =
+            |source, discovered| Claim::Container { source, discovered, unit: unit().filter(is_another) };
         if let Some(discovered) = self.claimants.kubernetes.then(|| known_by(&self.kubernetes)).flatten() {
-            return Some(make(Source::Kubernetes, discovered).with(unit(), innermost).settled());
+            return Some(claim(Source::Kubernetes, discovered).settled());
         }
         if !in_pod && !self.claimants.containers {
             return None;
@@ -183,7 +186,7 @@ impl Sources {
         let source = if is_of_pod { Source::Kubernetes } else { Source::Container };
         let is_nameless = told.is_none();
         let discovered = told.unwrap_or_else(|| Arc::new(nameless(innermost, membership.pod.as_ref())));
-        Some(Claimed { claim: make(source, discovered).with(unit(), innermost), is_waiting, is_nameless })
+        Some(Claimed { claim: claim(source, discovered), is_waiting, is_nameless })
     }
 }
 
@@ -216,17 +219,6 @@ impl Claim {
 
     fn settled(self) -> Claimed {
         Claimed { claim: self, is_waiting: false, is_nameless: false }
-    }
-
-    /// A container's claim, in a unit. The unit that is the container itself tells nothing.
-    fn with(self, found: Option<Arc<Unit>>, container: &ContainerId) -> Self {
-        match self {
-            Self::Container { source, discovered, .. } => {
-                let unit = found.filter(|unit| !unit.name.to_string().contains(&*container.id));
-                Self::Container { source, discovered, unit }
-            }
-            other => other,
-        }
     }
 }
 

@@ -31,7 +31,7 @@ use crate::process::cgroup::Cgroups;
 use crate::process::comm::Comm;
 use crate::process::details::{Details, DetailsWanted};
 use crate::process::id::ProcessId;
-use attribution::{Attribution, Attributions, Key, Validity};
+use attribution::{Attribution, Attributions, Key, Outdated, Validity};
 use cardinality::Cardinality;
 use claim::{Claim, Claimed, Sources, Unclaimed};
 use container::ContainerId;
@@ -167,14 +167,18 @@ impl Discovery {
 
     /// Decides again on who was left out or is sampled less often. True if anyone is not any more.
     pub fn reconsider(&self) -> bool {
-        let now = Instant::now();
         let mut state = self.state();
-        let revision = self.sources.revision();
-        let mut has_changed = std::mem::take(&mut state.terms_changed);
-        for (key, facts, seen) in state.attributions.outdated(revision, is_not_whole) {
-            let Some(before) = state.attributions.outcome(&key) else { continue };
+        let have_terms_changed = std::mem::take(&mut state.terms_changed);
+        self.decide_again(&mut state, is_not_whole) | have_terms_changed
+    }
+
+    /// Decides again on those who have no sample that would, of whose outcome something holds. True if any is another.
+    fn decide_again(&self, state: &mut State, holds: impl Fn(&Outcome) -> bool) -> bool {
+        let (now, revision) = (Instant::now(), self.sources.revision());
+        let mut has_changed = false;
+        for Outdated { key, facts, outcome, seen } in state.attributions.outdated(revision, holds) {
             let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
-            has_changed |= state.attribute(key, claimed, &facts, revision, (now, seen)).outcome != before;
+            has_changed |= state.attribute(key, claimed, &facts, revision, (now, seen)).outcome != outcome;
         }
         has_changed
     }
@@ -189,11 +193,7 @@ impl Discovery {
         let sources = self.sources();
         let mut state = self.state();
         // Who had no samples since the sources told something may be another target by now.
-        let (now, revision) = (Instant::now(), self.sources.revision());
-        for (key, facts, seen) in state.attributions.outdated(revision, |_| true) {
-            let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
-            state.attribute(key, claimed, &facts, revision, (now, seen));
-        }
+        self.decide_again(&mut state, |_| true);
         let mut targets = state.entries();
         drop(state);
         report::sort(&mut targets);

@@ -130,9 +130,13 @@ impl Ratio {
     }
 }
 
+/// Whether a label stays on profiles; the others are for rules.
+pub(super) fn stays(name: &str) -> bool {
+    name == "__name__" || !name.starts_with("__")
+}
+
 /// The labels that stay: those for rules go, names and values become such as every store takes.
 fn finish(labels: &LabelSet) -> LabelSet {
-    let stays = |name: &str| name == "__name__" || !name.starts_with("__");
     let mut finished = LabelSet::default();
     for (name, value) in labels.iter().filter(|(name, _)| stays(name)).take(MAX_LABELS) {
         let value = &value[..value.floor_char_boundary(MAX_VALUE)];

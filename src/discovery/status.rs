@@ -1,5 +1,6 @@
 //! How a source does: shown on the page of targets and in the metrics, logged when it changes.
 
+use crate::text::error_chain;
 use std::error::Error;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -80,7 +81,7 @@ impl SourceStatus {
 
     /// It cannot be asked. The first such error is logged, later ones only if they differ.
     pub fn failing(&self, error: &dyn Error) {
-        self.failing_because(&chain(error));
+        self.failing_because(&error_chain(error));
     }
 
     /// The same, in words.
@@ -113,22 +114,6 @@ impl Snapshot {
         }
         changes
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Some errors say what their cause is, too.
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::Context;
 use super::answer::Answer;
 use super::figures::{age, count};
 use super::html::Html;
-use super::layout::{chips, exact_selector, label_names, page, query_link};
+use super::layout::{cell, chips, columns, exact_selector, heading, label_names, page, query_link};
 use super::report::shared_labels;
 use crate::discovery::policy::{Divisor, LeftOut, Outcome};
 use crate::discovery::report::{Report, TargetEntry};
@@ -107,12 +107,7 @@ pub(super) fn answer(context: &Context) -> Answer {
     Answer::page(
         200,
         page(&title, false, |html| {
-            html.element("header", &[("class", "top")], |html| {
-                html.element("p", &[("class", "product")], |html| {
-                    html.labelled("a", &[("href", "/")], "Parca Agent");
-                });
-                html.labelled("h1", &[], "Targets and where they come from");
-            });
+            heading(html, "Targets and where they come from");
             html.element("main", &[("id", "main")], |html| {
                 source_table(html, &report);
                 target_table(html, &report);
@@ -125,7 +120,7 @@ fn source_table(html: &mut Html, report: &Report) {
     html.element("section", &[], |html| {
         html.labelled("h2", &[], "Sources");
         html.element("table", &[("class", "targets sources")], |html| {
-            head(
+            columns(
                 html,
                 &[
                     ("Source", ""),
@@ -166,7 +161,7 @@ fn target_table(html: &mut Html, report: &Report) {
     });
     let shown = Shown { shared: shared_labels(labels.clone()), names: label_names(labels) };
     html.element("section", &[], |html| {
-        heading(html, "Left out", left_out.len());
+        counted(html, "Left out", left_out.len());
         if left_out.is_empty() {
             html.labelled("p", &[], "Everything that runs is profiled.");
         } else {
@@ -174,7 +169,7 @@ fn target_table(html: &mut Html, report: &Report) {
         }
     });
     html.element("section", &[], |html| {
-        heading(html, "Profiled", profiled.len());
+        counted(html, "Profiled", profiled.len());
         html.element("p", &[("class", "shared")], |html| {
             html.text(
                 "In the last five minutes. A row opens to all labels that rules may read. On every profile: ",
@@ -185,7 +180,7 @@ fn target_table(html: &mut Html, report: &Report) {
     });
 }
 
-fn heading(html: &mut Html, text: &str, count: usize) {
+fn counted(html: &mut Html, text: &str, count: usize) {
     html.element("h2", &[], |html| {
         html.text(text);
         html.text(" ");
@@ -204,7 +199,7 @@ struct Shown {
 impl Shown {
     fn table(&self, html: &mut Html, entries: &[&TargetEntry]) {
         html.element("table", &[("class", "targets discovered")], |html| {
-            head(
+            columns(
                 html,
                 &[("Target", ""), ("Source", ""), ("Processes", "number"), ("State", ""), ("Profile", "")],
             );
@@ -265,18 +260,4 @@ fn left_out(why: LeftOut, entry: &TargetEntry) -> String {
         }
         LeftOut::SamplingRatio => "left out by the sampling ratio".to_owned(),
     }
-}
-
-fn head(html: &mut Html, columns: &[(&str, &str)]) {
-    html.element("thead", &[], |html| {
-        html.element("tr", &[], |html| {
-            for (name, class) in columns {
-                html.labelled("th", &[("scope", "col"), ("class", class)], name);
-            }
-        });
-    });
-}
-
-fn cell(html: &mut Html, name: &str, class: &str, text: &str) {
-    html.labelled("td", &[("class", class), ("data-label", name)], text);
 }

@@ -5,7 +5,7 @@ use super::activity::TargetActivity;
 use super::answer::Answer;
 use super::figures::{age, count, percent, seconds, share};
 use super::html::Html;
-use super::layout::{bar, chips, exact_selector, fact, label_names, page, query_link};
+use super::layout::{bar, cell, chips, columns, exact_selector, fact, label_names, page, query_link};
 use super::report::shared_labels;
 use super::targets::{age_of, cpu_time};
 use crate::discovery::status::State;
@@ -155,21 +155,18 @@ impl<'a> Table<'a> {
     }
 
     fn table(&self, html: &mut Html) {
-        html.element("thead", &[], |html| {
-            html.element("tr", &[], |html| {
-                for (name, class) in [
-                    ("Target", ""),
-                    ("Source", ""),
-                    ("CPU", "number"),
-                    ("Samples", "number"),
-                    ("Last profile", "number"),
-                    ("Last error", ""),
-                    ("Profile", ""),
-                ] {
-                    html.labelled("th", &[("scope", "col"), ("class", class)], name);
-                }
-            });
-        });
+        columns(
+            html,
+            &[
+                ("Target", ""),
+                ("Source", ""),
+                ("CPU", "number"),
+                ("Samples", "number"),
+                ("Last profile", "number"),
+                ("Last error", ""),
+                ("Profile", ""),
+            ],
+        );
         html.element("tbody", &[], |html| {
             self.whole_host(html);
             self.targets.iter().for_each(|activity| self.row(html, activity));
@@ -220,10 +217,6 @@ impl<'a> Table<'a> {
 
 fn ago(duration: Duration) -> String {
     format!("{} ago", age(duration))
-}
-
-fn cell(html: &mut Html, name: &str, class: &str, text: &str) {
-    html.labelled("td", &[("class", class), ("data-label", name)], text);
 }
 
 fn links(html: &mut Html, selector: &str, of: &str) {

@@ -62,6 +62,32 @@ pub(super) fn chips<'a>(html: &mut Html, labels: impl IntoIterator<Item = (&'a s
     });
 }
 
+/// The head of a page below the first one, with the way back.
+pub(super) fn heading(html: &mut Html, title: &str) {
+    html.element("header", &[("class", "top")], |html| {
+        html.element("p", &[("class", "product")], |html| {
+            html.labelled("a", &[("href", "/")], "Parca Agent");
+        });
+        html.labelled("h1", &[], title);
+    });
+}
+
+/// The head of a table: names of columns, and their classes.
+pub(super) fn columns(html: &mut Html, columns: &[(&str, &str)]) {
+    html.element("thead", &[], |html| {
+        html.element("tr", &[], |html| {
+            for (name, class) in columns {
+                html.labelled("th", &[("scope", "col"), ("class", class)], name);
+            }
+        });
+    });
+}
+
+/// A cell of a table. On a narrow screen the name of its column stands beside it.
+pub(super) fn cell(html: &mut Html, name: &str, class: &str, text: &str) {
+    html.labelled("td", &[("class", class), ("data-label", name)], text);
+}
+
 /// One number of the head of a page, with its name.
 pub(super) fn fact(html: &mut Html, name: &str, value: &str, note: &str) {
     html.element("div", &[("class", "fact")], |html| {

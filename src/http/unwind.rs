@@ -4,7 +4,7 @@ use super::Context;
 use super::answer::Answer;
 use super::figures::{count, percent};
 use super::html::Html;
-use super::layout::page;
+use super::layout::{cell, columns, heading, page};
 use crate::unwind::report::{ObjectReport, TableReport};
 use parca_agent_common::unwind::StackEnd;
 use parca_agent_common::unwind::rule::Row;
@@ -91,12 +91,7 @@ pub(super) fn answer_page(context: &Context) -> Answer {
     Answer::page(
         200,
         page(&title, false, |html| {
-            html.element("header", &[("class", "top")], |html| {
-                html.element("p", &[("class", "product")], |html| {
-                    html.labelled("a", &[("href", "/")], "Parca Agent");
-                });
-                html.labelled("h1", &[], "How stacks are unwound");
-            });
+            heading(html, "How stacks are unwound");
             html.element("main", &[("id", "main")], |html| {
                 let text = "Each file of code, the table by which it is unwound, and of the stacks with code of \
                     it, how many go back to where the program or thread began.";
@@ -112,20 +107,17 @@ pub(super) fn answer_page(context: &Context) -> Answer {
 }
 
 fn table(html: &mut Html, bodies: &[ObjectBody]) {
-    html.element("thead", &[], |html| {
-        html.element("tr", &[], |html| {
-            for (name, class) in [
-                ("File", ""),
-                ("Table", ""),
-                ("Rows", "number"),
-                ("Stacks", "number"),
-                ("Whole", "number"),
-                ("Others ended here by", ""),
-            ] {
-                html.labelled("th", &[("scope", "col"), ("class", class)], name);
-            }
-        });
-    });
+    columns(
+        html,
+        &[
+            ("File", ""),
+            ("Table", ""),
+            ("Rows", "number"),
+            ("Stacks", "number"),
+            ("Whole", "number"),
+            ("Others ended here by", ""),
+        ],
+    );
     html.element("tbody", &[], |html| bodies.iter().take(SHOWN).for_each(|body| row(html, body)));
 }
 
@@ -143,8 +135,4 @@ fn row(html: &mut Html, body: &ObjectBody) {
         let others = if others.is_empty() { "–".to_owned() } else { others.join(", ") };
         cell(html, "Others ended here by", "", &others);
     });
-}
-
-fn cell(html: &mut Html, name: &str, class: &str, text: &str) {
-    html.labelled("td", &[("class", class), ("data-label", name)], text);
 }

@@ -19,6 +19,7 @@ pub mod tables;
 use crate::process::event::ProcessEvent;
 use crate::process::id::BootTime;
 use crate::sys::time_namespace;
+use crate::text::error_chain;
 use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
@@ -299,16 +300,4 @@ fn is_refusal(error: &StartError) -> bool {
         }) => io_error.raw_os_error() == Some(libc::EPERM),
         _ => false,
     }
-}
-
-/// An error and its causes on one line.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -9,7 +9,6 @@ use aya::maps::{Array, HashMap as BpfHashMap, MapData, MapError};
 use parca_agent_common::limits::{DECIDED_CGROUPS, DECIDED_PROCESSES};
 use parca_agent_common::selection::{Divisor, ProcessDecision};
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,7 +23,7 @@ pub struct Selection {
 
 struct State {
     maps: Maps,
-    processes: HashMap<Tgid, Decided>,
+    processes: HashMap<Tgid, ProcessId>,
     cgroups: HashMap<CgroupId, Divisor>,
 }
 
@@ -36,13 +35,6 @@ struct Maps {
 
 /// A [`ProcessDecision`] as the loader's crate takes it.
 type KernelDecision = [u64; 3];
-
-/// A decision for a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Decided {
-    process: ProcessId,
-    decision: ProcessDecision,
-}
 
 /// For how long a decision holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +72,7 @@ impl Selection {
     pub fn decide_process(&self, process: ProcessId, cgroup: CgroupId, divisor: Divisor, holds: Holds) {
         let mut state = self.state();
         if divisor == 1 {
-            if state.processes.get(&process.tgid).is_some_and(|known| known.process == process) {
+            if state.processes.get(&process.tgid).is_some_and(|known| *known == process) {
                 state.forget_process(process.tgid);
                 self.settle(&mut state);
             }
@@ -96,7 +88,7 @@ impl Selection {
         }
         // Written even if it is known: a program may have removed it.
         if state.maps.put_process(process.tgid, decision).is_ok() {
-            state.processes.insert(process.tgid, Decided { process, decision });
+            state.processes.insert(process.tgid, process);
         } else {
             self.processes_full.increment();
         }
@@ -130,8 +122,6 @@ impl Selection {
         for cgroup in state.cgroups.keys().copied().collect::<Vec<_>>() {
             state.forget_cgroup(cgroup);
         }
-        // What programs gave to children is in no list of ours.
-        state.maps.empty_processes();
         self.settle(&mut state);
     }
 
@@ -195,15 +185,12 @@ impl Maps {
         self.processes.insert(tgid.0, [start, cgroup_id, u64::from(divisor) | u64::from(until_exec) << 32], 0)
     }
 
+    /// Also of what programs gave to children, which is in no list of ours.
     fn empty_processes(&mut self) {
-        empty(&mut self.processes);
-    }
-}
-
-fn empty<K: aya::Pod + Hash, V: aya::Pod>(map: &mut BpfHashMap<MapData, K, V>) {
-    // Removing while iterating may begin again from the start; what is left is inherited by nobody.
-    let keys: Vec<K> = map.keys().filter_map(Result::ok).collect();
-    for key in keys {
-        let _ = map.remove(&key);
+        // Removing while iterating may begin again from the start; what is left is inherited by nobody.
+        let keys: Vec<u32> = self.processes.keys().filter_map(Result::ok).collect();
+        for key in keys {
+            let _ = self.processes.remove(&key);
+        }
     }
 }
