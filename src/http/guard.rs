@@ -26,7 +26,8 @@ use std::time::{Duration, Instant};
 const MAX_IDLE: usize = 256;
 /// As many at least.
 const MIN_IDLE: usize = 16;
-/// Requests being answered, those that wait for a window among them.
+/// Requests being answered, those that wait for a window among them; fewer where the process may open few
+/// files.
 pub(super) const MAX_ANSWERING: usize = super::query::MAX_WAITING + 32;
 /// From the connection to the end of the head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -39,8 +40,14 @@ const ANSWER_GRACE: Duration = Duration::from_secs(2);
 const LINGER: Duration = Duration::from_secs(1);
 /// Pause after a failed accept: descriptors may be free again then.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Descriptors that connections leave free. tiny_http aborts the process when it cannot duplicate one.
-const SPARE_DESCRIPTORS: u64 = 64;
+/// As many at least.
+const MIN_ANSWERING: usize = 4;
+/// Descriptors of one answer on the guard's side: the client, and an end of the private connection.
+const GUARDS_SHARE: usize = 2;
+/// Those that follow on tiny_http's side, later: the other end, and its duplicate.
+const INNER_SHARE: usize = 2;
+/// Descriptors left free beyond those, for connections that are about to be refused and for the agent.
+const SPARE_DESCRIPTORS: usize = 16;
 /// Piece in which an answer is relayed, bytes.
 const PIECE: usize = 16 * 1024;
 
@@ -51,6 +58,8 @@ pub(super) struct Guard {
     inner: Arc<PrivateSocket>,
     idle: Slots,
     answering: Slots,
+    /// Descriptors that must be free when a connection goes on.
+    reserve: usize,
     answer_deadline: Duration,
     refusals: Arc<Refusals>,
 }
@@ -64,11 +73,13 @@ impl Guard {
         waiting: Duration,
         refusals: Arc<Refusals>,
     ) -> Arc<Self> {
+        let places = Places::under(getrlimit(Resource::Nofile).current);
         Arc::new(Self {
             executor,
             inner,
-            idle: Slots::new(idle_capacity(getrlimit(Resource::Nofile).current)),
-            answering: Slots::new(MAX_ANSWERING),
+            idle: Slots::new(places.idle),
+            answering: Slots::new(places.answering),
+            reserve: places.reserve(),
             answer_deadline: waiting + ANSWER_DEADLINE,
             refusals,
         })
@@ -122,7 +133,7 @@ impl Guard {
     }
 
     async fn request(&self, stream: &mut TcpStream, bound: IpAddr) -> Result<(), Refusal> {
-        check_spare_descriptors(stream)?;
+        check_free_descriptors(stream, self.reserve)?;
         let slot = self.idle.enter(Some(Instant::now())).ok_or(Refusal::Evicted)?;
         let head = read_head(stream)
             .or(async {
@@ -154,7 +165,7 @@ impl Guard {
     /// Hands the request to the inner server and its answer to the client.
     async fn relay(&self, head: &Head, client: &mut TcpStream, slot: &Slot) -> Result<(), Refusal> {
         let mut server = UnixStream::connect(self.inner.path()).await.map_err(|_| Refusal::Unavailable)?;
-        check_spare_descriptors(&server)?;
+        check_free_descriptors(&server, self.reserve)?;
         server.write_all(head.canonical().as_bytes()).await.map_err(|_| Refusal::Unavailable)?;
         let mut piece = vec![0; PIECE];
         let mut filled = 0;
@@ -183,12 +194,28 @@ impl Guard {
     }
 }
 
-/// Places for idle connections under a limit of open files: half of what answering leaves.
-fn idle_capacity(limit: Option<u64>) -> usize {
-    /// An answer's own: the client, both ends of the private connection, tiny_http's duplicate.
-    const PER_ANSWER: usize = 4;
-    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    (limit.saturating_sub(MAX_ANSWERING * PER_ANSWER) / 2).clamp(MIN_IDLE, MAX_IDLE)
+/// Places for connections under a limit of open files.
+#[derive(Debug, PartialEq, Eq)]
+struct Places {
+    idle: usize,
+    answering: usize,
+}
+
+impl Places {
+    /// Half of the limit for answers, and half of what they leave for those that idle.
+    fn under(limit: Option<u64>) -> Self {
+        const PER_ANSWER: usize = GUARDS_SHARE + INNER_SHARE;
+        let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let answering = (limit / 2 / PER_ANSWER).clamp(MIN_ANSWERING, MAX_ANSWERING);
+        let idle = (limit.saturating_sub(answering * PER_ANSWER) / 2).clamp(MIN_IDLE, MAX_IDLE);
+        Self { idle, answering }
+    }
+
+    /// Descriptors to leave free. tiny_http aborts the process when it cannot duplicate one, and has yet to
+    /// open its share of every answer when the guard has opened its own.
+    fn reserve(&self) -> usize {
+        self.answering * INNER_SHARE + SPARE_DESCRIPTORS
+    }
 }
 
 /// Whether the refusal exists to free what the connection holds: then it does not linger.
@@ -226,22 +253,29 @@ async fn expired(after: Duration) -> bool {
 }
 
 /// The kernel gives out the lowest free number, so a number near the limit means few are left.
-fn check_spare_descriptors(stream: &impl AsFd) -> Result<(), Refusal> {
-    let number = u64::try_from(stream.as_fd().as_raw_fd()).unwrap_or(u64::MAX);
-    match getrlimit(Resource::Nofile).current {
-        Some(limit) if number.saturating_add(SPARE_DESCRIPTORS) > limit => Err(Refusal::NoDescriptors),
+fn check_free_descriptors(stream: &impl AsFd, reserve: usize) -> Result<(), Refusal> {
+    let number = usize::try_from(stream.as_fd().as_raw_fd()).unwrap_or(usize::MAX);
+    match getrlimit(Resource::Nofile).current.map(usize::try_from) {
+        Some(Ok(limit)) if number.saturating_add(reserve) >= limit => Err(Refusal::NoDescriptors),
         _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::idle_capacity;
+    use super::Places;
 
     #[test]
     fn few_descriptors_leave_few_places() {
-        for (limit, places) in [(Some(0), 16), (Some(400), 104), (Some(1024), 256), (None, 256)] {
-            assert_eq!(idle_capacity(limit), places, "{limit:?}");
+        let cases = [
+            (Some(0), 16, 4),
+            (Some(160), 40, 20),
+            (Some(400), 104, 48),
+            (Some(1024), 256, 48),
+            (None, 256, 48),
+        ];
+        for (limit, idle, answering) in cases {
+            assert_eq!(Places::under(limit), Places { idle, answering }, "{limit:?}");
         }
     }
 }

@@ -49,7 +49,9 @@ fn a_cpu_that_comes_back_is_sampled_again() {
     let profile = agent.profile_since(&name, SystemTime::now());
     let used = meter.used(profile.start(), profile.end()).as_secs_f64();
     let ratio = profile.total() as f64 / (used * 100.0);
-    assert!((0.8..1.2).contains(&ratio), "{} samples in {used} s on CPU 1", profile.total());
+    let [start, end] = [profile.start(), profile.end()];
+    let found = profile.total();
+    assert!((0.8..1.2).contains(&ratio), "{found} samples in {used} s on CPU 1 of {start:?} to {end:?}");
     agent.metrics().assert_books_balance();
     agent.stop();
 }

@@ -38,12 +38,16 @@ impl Meter {
         self.readings.lock().unwrap()[0].0
     }
 
-    /// CPU time used between two moments.
+    /// CPU time used between two moments. Between two readings it is taken as even: on a busy machine they
+    /// can be half a second apart.
     pub(crate) fn used(&self, from: SystemTime, to: SystemTime) -> Duration {
         let readings = self.readings.lock().unwrap();
         let at = |moment| {
-            let after = readings.partition_point(|(time, _)| *time <= moment);
-            readings[after.clamp(1, readings.len()) - 1].1
+            let after = readings.partition_point(|(time, _)| *time <= moment).clamp(1, readings.len() - 1);
+            let [(earlier, before), (later, used)] = [readings[after - 1], readings[after]];
+            let between = |from: SystemTime, to| SystemTime::duration_since(&to, from).unwrap_or_default();
+            let share = between(earlier, moment).as_secs_f64() / between(earlier, later).as_secs_f64();
+            before + (used - before).mul_f64(share.min(1.0))
         };
         at(to) - at(from)
     }
