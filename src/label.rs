@@ -1,40 +1,103 @@
 //! Labels: the names by which a profile is found.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 use std::fmt;
 
-/// A sorted set of label names and values, as Prometheus writes them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LabelSet(BTreeMap<String, String>);
+/// A sorted set of label names and values, as Prometheus writes them. Sets are kept by the thousand, so all the
+/// text of one is a single string: a tree of strings takes three times the memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LabelSet {
+    /// Every name followed by its value, in the order of names, with nothing between them.
+    text: String,
+    places: Vec<Place>,
+}
+
+/// Where a label is in the text: its name, then its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    start: usize,
+    name_end: usize,
+    end: usize,
+}
 
 impl LabelSet {
     /// Sets one label; an empty value removes it, as Prometheus does.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        let (name, value) = (name.into(), value.into());
+    pub fn set(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        let index = match self.find(name) {
+            Ok(index) => {
+                let old = self.places.remove(index);
+                self.text.replace_range(old.start..old.end, "");
+                self.shift(index, |position| position - (old.end - old.start));
+                index
+            }
+            Err(index) => index,
+        };
         if value.is_empty() {
-            self.0.remove(&name);
-        } else {
-            self.0.insert(name, value);
+            return;
         }
+        let start = self.places.get(index).map_or(self.text.len(), |next| next.start);
+        let place = Place { start, name_end: start + name.len(), end: start + name.len() + value.len() };
+        self.text.insert_str(start, value);
+        self.text.insert_str(start, name);
+        self.shift(index, |position| position + (place.end - place.start));
+        self.places.insert(index, place);
     }
 
     /// The value of a label; `None` where it is not set.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        let place = self.places.get(self.find(name).ok()?)?;
+        Some(self.label(place).1)
     }
 
-    /// Bytes of all names and values.
+    /// Bytes that it takes once shrunk.
     pub fn bytes(&self) -> usize {
-        self.iter().map(|(name, value)| name.len() + value.len()).sum()
+        self.text.len() + size_of_val(self.places.as_slice())
+    }
+
+    /// Gives back what it does not need as long as it stays as it is.
+    pub fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.places.shrink_to_fit();
     }
 
     /// Every label, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.places.iter().map(|place| self.label(place))
+    }
+
+    /// Where a label is, or would be.
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.places.binary_search_by(|place| self.label(place).0.cmp(name))
+    }
+
+    fn label(&self, place: &Place) -> (&str, &str) {
+        (&self.text[place.start..place.name_end], &self.text[place.name_end..place.end])
+    }
+
+    /// Moves all places from an index on.
+    fn shift(&mut self, from: usize, moved: impl Fn(usize) -> usize) {
+        for place in &mut self.places[from..] {
+            let Place { start, name_end, end } = *place;
+            *place = Place { start: moved(start), name_end: moved(name_end), end: moved(end) };
+        }
     }
 }
 
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for LabelSet {
+/// By the first label that differs: its name, then its value.
+impl Ord for LabelSet {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for LabelSet {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for LabelSet {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(labels: I) -> Self {
         let mut set = Self::default();
         for (name, value) in labels {
@@ -78,6 +141,29 @@ pub fn is_label_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{LabelSet, is_label_name};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_tree_of_strings_would(steps in prop::collection::vec(("[a-cé]{0,2}", "[x-zé]{0,3}"), 0..24)) {
+            let (mut set, mut tree) = (LabelSet::default(), BTreeMap::new());
+            for (name, value) in steps {
+                let before = (set.clone(), tree.clone());
+                set.set(&name, &value);
+                if value.is_empty() {
+                    tree.remove(&name);
+                } else {
+                    tree.insert(name.clone(), value);
+                }
+                prop_assert_eq!(set.get(&name), tree.get(&name).map(String::as_str));
+                prop_assert_eq!(set.cmp(&before.0), tree.cmp(&before.1));
+                prop_assert_eq!(set == before.0, tree == before.1);
+            }
+            let labels: Vec<_> = tree.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            prop_assert_eq!(set.iter().collect::<Vec<_>>(), labels);
+        }
+    }
 
     #[test]
     fn display_escapes_what_would_end_the_value() {

@@ -37,7 +37,7 @@ struct Entry {
 impl Catalogue {
     /// Takes in what is known of a container, whether it is new or not. False if there is no room, which is
     /// counted.
-    pub fn put(&self, id: &str, discovered: Discovered) -> bool {
+    pub fn put(&self, id: &str, mut discovered: Discovered) -> bool {
         let mut state = self.state();
         if state.entries.get(id).is_some_and(|entry| *entry.discovered == discovered && entry.gone.is_none())
         {
@@ -50,6 +50,7 @@ impl Catalogue {
             return false;
         }
         state.bytes += bytes;
+        discovered.shrink();
         state.entries.insert(id.into(), Entry { discovered: Arc::new(discovered), gone: None });
         self.revision.fetch_add(1, Ordering::Release);
         true

@@ -49,8 +49,14 @@ pub struct Discovered {
 }
 
 impl Discovered {
-    /// Bytes of all names and values.
+    /// Bytes of both sets of labels.
     pub fn bytes(&self) -> usize {
         self.labels.bytes() + self.meta.bytes()
+    }
+
+    /// Gives back what it does not need as long as it stays as it is.
+    pub fn shrink(&mut self) {
+        self.labels.shrink();
+        self.meta.shrink();
     }
 }

@@ -76,7 +76,7 @@ impl Description {
     }
 
     /// Names and values that are wanted only where they are told.
-    pub(super) fn set_meta(&mut self, name: impl Into<String>, value: &str) {
+    pub(super) fn set_meta(&mut self, name: impl AsRef<str>, value: &str) {
         self.discovered.meta.set(name, value);
     }
 }
