@@ -3,21 +3,24 @@
 
 use super::library::ObjectLibrary;
 use crate::discovery::attribution::Attribution;
-use crate::discovery::policy::{Divisor, Outcome};
+use crate::discovery::policy::Outcome;
 use crate::discovery::{Discovery, Facts};
 use crate::process::cgroup::{CgroupId, CgroupPath, CgroupResolver};
+use crate::process::comm::Comm;
+use crate::process::id::ProcessId;
+use crate::process::image::ImageId;
 use crate::process::table::ImageInfo;
 use crate::profile::collect::{RawStack, RawWindow};
+use crate::profile::publish::LONGEST_CLOSING;
 use crate::profile::resolve::{Images, process_name};
 use crate::sample::selection::{Holds, Selection};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Time between two looks at whether containers have got their names.
 const NAME_POLL: Duration = Duration::from_millis(100);
-/// For how long the end of a window waits for them, in a window of ten seconds.
-const NAME_WAIT: Duration = Duration::from_secs(3);
 
 /// Finds the targets of samples.
 pub(super) struct Attributor {
@@ -25,6 +28,33 @@ pub(super) struct Attributor {
     objects: Arc<ObjectLibrary>,
     selection: Option<Arc<Selection>>,
     cgroups: Arc<CgroupResolver>,
+}
+
+/// Whose a stack is, as far as another target may follow from it. A window has some thousands of these in a hundred
+/// thousand stacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Owner {
+    process: ProcessId,
+    image: Option<ImageId>,
+    cgroup: CgroupId,
+    comm: Comm,
+}
+
+/// What becomes of the stacks of a window.
+pub(super) struct Outcomes(HashMap<Owner, Outcome>);
+
+impl Owner {
+    fn of(raw: &RawStack, image: Option<&ImageInfo>) -> Self {
+        let comm = process_name(raw, image);
+        Self { process: raw.process, image: raw.image, cgroup: raw.cgroup, comm }
+    }
+}
+
+impl Outcomes {
+    /// What becomes of a stack of the window.
+    pub(super) fn of(&self, raw: &RawStack, image: Option<&ImageInfo>) -> Option<&Outcome> {
+        self.0.get(&Owner::of(raw, image))
+    }
 }
 
 impl Attributor {
@@ -37,51 +67,57 @@ impl Attributor {
         Self { discovery, objects, selection, cgroups }
     }
 
-    /// Waits until every container in a window has a name, or has had the time to get one.
-    pub(super) fn wait_for_names(&self, window: &RawWindow, images: &Images, duration: Duration) {
-        let until = Instant::now() + NAME_WAIT.min(duration / 3);
-        let is_nameless = |facts: &Facts| self.discovery.attribute(facts).is_waiting;
-        let all = window.iter().map(|(raw, _)| self.facts(raw, image_of(raw, images)));
-        let mut nameless: Vec<Facts> = all.filter(is_nameless).collect();
+    /// What becomes of all stacks of a window, once every container in it has a name, or has had the time to get one.
+    /// What is not wanted of their like is not sampled from now on.
+    pub(super) fn attribute(&self, window: &RawWindow, images: &Images, duration: Duration) -> Outcomes {
+        let until = Instant::now() + LONGEST_CLOSING.min(duration / 3);
+        let mut owners = HashMap::new();
+        for (raw, _) in window.iter() {
+            let image = raw.image.and_then(|image| images.get(&(raw.process, image)));
+            owners.entry(Owner::of(raw, image)).or_insert_with(|| {
+                let facts = self.facts(raw, image);
+                let attribution = self.discovery.attribute(&facts);
+                (facts, attribution)
+            });
+        }
+        let mut nameless: Vec<_> =
+            owners.values_mut().filter(|(_, attribution)| attribution.is_waiting).collect();
         while !nameless.is_empty() && Instant::now() < until {
             thread::sleep(NAME_POLL);
-            nameless.retain(is_nameless);
+            nameless.retain_mut(|(facts, attribution)| {
+                *attribution = self.discovery.attribute(facts);
+                attribution.is_waiting
+            });
         }
+        let finish = |(owner, (facts, attribution)): (Owner, (Facts, Attribution))| {
+            self.select(&owner, &facts, &attribution);
+            (owner, attribution.outcome)
+        };
+        Outcomes(owners.into_iter().map(finish).collect())
     }
 
-    /// What becomes of a stack. What is not wanted of its like is not sampled from now on.
-    pub(super) fn attribute(&self, raw: &RawStack, image: Option<&ImageInfo>) -> Outcome {
-        let facts = self.facts(raw, image);
-        let attribution = self.discovery.attribute(&facts);
-        if let Some(selection) = &self.selection
-            && attribution.is_final
-            // Most samples are wanted, where nothing is unwanted.
-            && (kept_of(&attribution.outcome) != 1 || !selection.is_empty())
-        {
-            self.select(selection, raw, &facts, &attribution);
-        }
-        attribution.outcome
-    }
-
-    fn select(&self, selection: &Selection, raw: &RawStack, facts: &Facts, attribution: &Attribution) {
-        let divisor = kept_of(&attribution.outcome);
-        if attribution.is_of_cgroup && self.is_of_whole_cgroup(raw, facts, attribution) {
-            selection.decide_cgroup(raw.cgroup, divisor);
+    /// Tells the BPF programs what is not wanted.
+    fn select(&self, owner: &Owner, facts: &Facts, attribution: &Attribution) {
+        let kept = attribution.outcome.kept();
+        let Some(selection) = &self.selection else { return };
+        // Most samples are wanted, where nothing is unwanted.
+        if !attribution.is_final || (kept == 1 && selection.is_empty()) {
             return;
         }
-        selection.decide_process(raw.process, raw.cgroup, divisor, holds(attribution));
+        if attribution.is_of_cgroup && self.is_of_whole_cgroup(owner, facts) {
+            selection.decide_cgroup(owner.cgroup, kept);
+        } else {
+            selection.decide_process(owner.process, owner.cgroup, kept, holds(attribution));
+        }
     }
 
     /// Whether the cgroup that the kernel tells of decides by itself. Under cgroup v1 it does not: it is the root, or
     /// one that holds other containers too.
-    fn is_of_whole_cgroup(&self, raw: &RawStack, facts: &Facts, attribution: &Attribution) -> bool {
-        let Some(cgroups) = self.cgroups.find(raw.cgroup) else { return false };
-        if *cgroups.main() == CgroupPath::root() {
+    fn is_of_whole_cgroup(&self, owner: &Owner, facts: &Facts) -> bool {
+        let (Some(alone), Some(all)) = (self.cgroups.find(owner.cgroup), &facts.cgroups) else {
             return false;
-        }
-        let alone = Facts { cgroups: Some(cgroups), ..facts.clone() };
-        let alone = self.discovery.attribute(&alone);
-        alone.is_of_cgroup && alone.outcome == attribution.outcome
+        };
+        *alone.main() != CgroupPath::root() && self.discovery.claims_alike(&alone, all)
     }
 
     fn facts(&self, raw: &RawStack, image: Option<&ImageInfo>) -> Facts {
@@ -101,20 +137,8 @@ impl Attributor {
     }
 }
 
-fn image_of<'a>(raw: &RawStack, images: &'a Images) -> Option<&'a ImageInfo> {
-    images.get(&(raw.process, raw.image?))
-}
-
-/// How many samples of a process one is kept of, in the form in which the BPF programs take it.
-fn kept_of(outcome: &Outcome) -> u32 {
-    match outcome {
-        Outcome::Profiled { divisor: Divisor(divisor), .. } => u32::from(divisor.get()),
-        Outcome::LeftOut { .. } => 0,
-    }
-}
-
 /// A process that is named by its program is another target when it runs another one; and one outside of all containers
 /// may be about to become one, as what starts a container is, which moves to its cgroup and executes its program.
-fn holds(attribution: &Attribution) -> Holds {
+pub(super) fn holds(attribution: &Attribution) -> Holds {
     if attribution.is_of_container { Holds::UntilExit } else { Holds::UntilExec }
 }

@@ -1,10 +1,11 @@
 //! Closes windows on a thread of its own: joins to raw samples all that is known of them, and publishes.
 
 use super::account::Account;
-use super::attribute::Attributor;
-use super::inspector::{Answer, read_process};
+use super::attribute::{Attributor, Outcomes};
+use super::inspector::{Answer, Reading, read_process};
 use super::library::ObjectLibrary;
 use super::reread::Rereads;
+use super::reselect::Reselection;
 use crate::address::KernelAddress;
 use crate::discovery::Discovery;
 use crate::discovery::policy::Outcome;
@@ -24,6 +25,7 @@ use crate::symbolize::kernel::KernelSymbolizer;
 use smol::channel::{Receiver, Sender};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Processes that are read again in one window because an address of theirs has no mapping.
@@ -55,6 +57,8 @@ pub struct Closer {
     pub(super) metrics: Arc<CloserMetrics>,
     /// What was read of processes while closing, for the process table.
     pub(super) answers: Sender<Answer>,
+    /// Whether, since the process table looked, everything was decided anew.
+    pub(super) decided_anew: Arc<AtomicBool>,
 }
 
 /// What could not be found.
@@ -90,20 +94,25 @@ impl Closer {
             self.selection.clone(),
             self.cgroups.clone(),
         );
+        let mut reselection = Reselection::new(self.discovery.clone(), self.selection.clone());
         while let Ok(mut full) = windows.recv_blocking() {
-            attributor.wait_for_names(&full.raw, &full.images, full.duration);
+            self.windows.begin_closing();
+            // Before this window is decided on, so that what is decided then holds.
+            if reselection.end_window() {
+                self.decided_anew.store(true, Ordering::Release);
+            }
+            let outcomes = attributor.attribute(&full.raw, &full.images, full.duration);
             self.reread(&mut full, &mut rereads);
-            self.close(&full, &mut kernel, &attributor);
+            self.close(&full, &mut kernel, &outcomes);
             self.discovery.end_window();
         }
     }
 
-    fn close(&self, full: &FullWindow, kernel: &mut KernelSymbolizer, attributor: &Attributor) {
-        let resolved =
-            resolve(&full.raw, &full.images, |raw, image| match attributor.attribute(raw, image) {
-                Outcome::Profiled { target, .. } => Some(target),
-                Outcome::LeftOut { .. } => None,
-            });
+    fn close(&self, full: &FullWindow, kernel: &mut KernelSymbolizer, outcomes: &Outcomes) {
+        let resolved = resolve(&full.raw, &full.images, |raw, image| match outcomes.of(raw, image)? {
+            Outcome::Profiled { target, .. } => Some(target.clone()),
+            Outcome::LeftOut { .. } => None,
+        });
         for (reason, counter) in Unresolved::ALL.iter().zip(&self.metrics.unresolved) {
             counter.add(resolved.unresolved_stacks.get(reason).copied().unwrap_or_default());
         }
@@ -132,7 +141,8 @@ impl Closer {
         for (process, image) in stale.into_iter().take(MAX_REREADS) {
             let Some(info) = full.images.get_mut(&(process, image)) else { continue };
             let read_at = boot_time();
-            let inspected = read_process(process, &self.objects, &self.discovery);
+            let reading = read_process(process, &self.objects, &self.discovery);
+            let (inspected, unwanted) = Reading::split(reading);
             let known = match &info.address_space {
                 AddressSpace::Known { mappings, .. } => Some(mappings.clone()),
                 _ => None,
@@ -143,7 +153,7 @@ impl Closer {
             let (Some(inspected), Some(mappings)) = (inspected, new) else { continue };
             info.address_space = AddressSpace::Known { mappings, read_at };
             // The collector may be gone, at the end.
-            let _ = self.answers.try_send(Answer { process, read_at, inspected: Some(inspected) });
+            let _ = self.answers.try_send(Answer { process, read_at, inspected: Some(inspected), unwanted });
         }
     }
 

@@ -1,5 +1,6 @@
 //! Reads processes on threads of its own: what `/proc` tells, and which object files are mapped.
 
+use super::attribute::holds;
 use super::library::ObjectLibrary;
 use crate::discovery::attribution::Attribution;
 use crate::discovery::policy::Outcome;
@@ -13,6 +14,7 @@ use crate::process::inspect::{inspect, is_alive, read_details, read_mappings};
 use crate::process::mapping::{Backing, Mapping, Mappings, MapsEntry};
 use crate::process::table::Inspected;
 use crate::sample::boot_time;
+use crate::sample::selection::Holds;
 use crate::sample::tables::UnwindTables;
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use std::io;
@@ -33,6 +35,34 @@ pub struct Answer {
     pub read_at: BootTime,
     /// What was found; `None` if the process was gone.
     pub inspected: Option<Inspected>,
+    /// That nobody wants its samples, if that is known.
+    pub unwanted: Option<Unwanted>,
+}
+
+/// That nobody wants the samples of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Unwanted {
+    /// For how long.
+    pub holds: Holds,
+    /// What the sources knew then, and on which terms: see [`Discovery::revision`].
+    pub revision: [u64; 5],
+}
+
+/// What reading a process gave.
+#[derive(Debug)]
+pub struct Reading {
+    /// What was found.
+    pub inspected: Inspected,
+    /// That nobody wants its samples, if that is known.
+    pub unwanted: Option<Unwanted>,
+}
+
+impl Reading {
+    /// Its parts; none if there is none.
+    pub(super) fn split(reading: Option<Self>) -> (Option<Inspected>, Option<Unwanted>) {
+        let unwanted = reading.as_ref().and_then(|reading| reading.unwanted);
+        (reading.map(|reading| reading.inspected), unwanted)
+    }
 }
 
 /// Accepts processes to read, and gives answers.
@@ -121,7 +151,7 @@ fn serve(
     while let Ok(process) = requests.recv_blocking() {
         let replaced = tables.map(|tables| tables.before_reading(process));
         let read_at = boot_time();
-        let inspected = read_process(process, objects, discovery);
+        let (inspected, unwanted) = Reading::split(read_process(process, objects, discovery));
         match inspected {
             Some(_) => metrics.read.increment(),
             None => metrics.gone.increment(),
@@ -131,7 +161,7 @@ fn serve(
         {
             tables.publish(process, mappings, read_at, replaced);
         }
-        if answers.send_blocking(Answer { process, read_at, inspected }).is_err() {
+        if answers.send_blocking(Answer { process, read_at, inspected, unwanted }).is_err() {
             return;
         }
     }
@@ -139,7 +169,7 @@ fn serve(
 
 /// Reads a process and opens the files it maps; `None` if it is gone. Of one that nobody wants no more is read than
 /// what decides that.
-pub fn read_process(process: ProcessId, objects: &ObjectLibrary, discovery: &Discovery) -> Option<Inspected> {
+pub fn read_process(process: ProcessId, objects: &ObjectLibrary, discovery: &Discovery) -> Option<Reading> {
     let identity = inspect(process)?;
     let cgroups = identity.cgroups.map(Arc::new);
     let wanted = discovery.wanted();
@@ -152,9 +182,11 @@ pub fn read_process(process: ProcessId, objects: &ObjectLibrary, discovery: &Dis
         executable: None,
     };
     // What the executable is becomes known only after its mappings.
-    let is_wanted = wanted.executable || is_wanted(&discovery.attribute(&facts));
+    let revision = discovery.revision();
+    let attribution = (!wanted.executable).then(|| discovery.attribute(&facts));
+    let unwanted = attribution.filter(|attribution| !is_wanted(attribution));
     let mut mappings = None;
-    if is_wanted {
+    if unwanted.is_none() {
         let entries = read_mappings(process)?;
         let read: Vec<_> = entries.iter().map(|entry| to_mapping(process, entry, objects)).collect();
         if let Some(details) = &mut details {
@@ -163,11 +195,11 @@ pub fn read_process(process: ProcessId, objects: &ObjectLibrary, discovery: &Dis
         mappings = Some(Arc::new(Mappings::new(read)));
     }
     // The files were opened through the process's own directory: it must have been its own to the end.
-    is_alive(process).then(|| Inspected {
-        comm: identity.comm,
-        cgroups,
-        details: details.map(Arc::new),
-        mappings,
+    is_alive(process).then(|| Reading {
+        inspected: Inspected { comm: identity.comm, cgroups, details: details.map(Arc::new), mappings },
+        unwanted: unwanted
+            .filter(|attribution| attribution.is_final)
+            .map(|attribution| Unwanted { holds: holds(&attribution), revision }),
     })
 }
 

@@ -39,7 +39,6 @@ use closer::{Closer, CloserMetrics, FullWindow};
 use inspector::{Answer, Inspector};
 use library::ObjectLibrary;
 use parca_agent_common::unwind::StackEnd;
-use reselect::Reselection;
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 use smol::future::{self, FutureExt};
 use stack_ends::StackEnds;
@@ -47,6 +46,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -89,7 +89,7 @@ pub struct Collector {
     inspector: Inspector,
     tables: Option<Arc<UnwindTables>>,
     cgroups: Arc<CgroupResolver>,
-    reselection: Reselection,
+    discovery: Arc<Discovery>,
     window: RawWindow,
     window_began: Instant,
     /// When the window ended, while some of its samples are still to be read.
@@ -97,6 +97,8 @@ pub struct Collector {
     full_windows: Sender<FullWindow>,
     closer: Option<thread::JoinHandle<()>>,
     answers: Receiver<Answer>,
+    /// Everything was decided anew: who was not wanted has to be read.
+    decided_anew: Arc<AtomicBool>,
     account: Arc<Account>,
     gauges: Arc<Gauges>,
     stack_ends: Arc<StackEnds>,
@@ -126,6 +128,7 @@ impl Collector {
         let (to_table, answers) = bounded(1024);
         let closer_metrics = Arc::new(CloserMetrics::new());
         let cgroups = Arc::new(CgroupResolver::new());
+        let decided_anew = Arc::new(AtomicBool::new(false));
         let closer = Closer {
             discovery: discovery.clone(),
             selection: sampler.selection(),
@@ -135,6 +138,7 @@ impl Collector {
             windows,
             metrics: closer_metrics.clone(),
             answers: to_table,
+            decided_anew: decided_anew.clone(),
         };
         let closer =
             thread::Builder::new().name("close-window".into()).spawn(move || closer.run(&to_close))?;
@@ -147,7 +151,7 @@ impl Collector {
             ObjectKind::Modern => REFRESH_WITH_EVENTS,
             ObjectKind::Baseline => REFRESH_WITHOUT_EVENTS,
         };
-        let (tables, selection) = (sampler.tables(), sampler.selection());
+        let tables = sampler.tables();
         Ok(Self {
             options,
             sampler,
@@ -157,13 +161,14 @@ impl Collector {
             inspector: Inspector::start(objects, tables.clone(), discovery)?,
             tables,
             cgroups,
-            reselection: Reselection::new(discovery.clone(), selection),
+            discovery: discovery.clone(),
             window: RawWindow::default(),
             window_began: Instant::now(),
             window_cut: None,
             full_windows,
             closer: Some(closer),
             answers,
+            decided_anew,
             account,
             gauges: Arc::default(),
             stack_ends: objects.stack_ends(),
@@ -279,6 +284,16 @@ impl Collector {
     fn take_answers(&mut self) {
         while let Some(answer) = self.inspector.answer().or_else(|| self.answers.try_recv().ok()) {
             self.processes.complete(answer.process, answer.read_at, answer.inspected);
+            // At once: until the end of the window there may be a thousand samples of it.
+            if let (Some(unwanted), Some(selection)) = (answer.unwanted, self.sampler.selection())
+                && let Some(cgroup) = self.processes.cgroup_of(answer.process)
+                && unwanted.revision == self.discovery.revision()
+            {
+                selection.decide_process(answer.process, cgroup, 0, unwanted.holds);
+            }
+        }
+        if self.decided_anew.swap(false, Ordering::Acquire) {
+            self.processes.forget_unwanted();
         }
     }
 
@@ -318,11 +333,11 @@ impl Collector {
         self.window_cut = None;
         let images = self.images_of(&raw);
         self.processes.purge(boot_time());
-        if self.reselection.end_window() {
-            self.processes.forget_unwanted();
-        }
         if let Some(tables) = &self.tables {
             tables.retain(|process| self.processes.contains(process));
+        }
+        if let Some(selection) = self.sampler.selection() {
+            selection.retain(|process| self.processes.contains(process));
         }
         let samples = raw.samples();
         let full = FullWindow {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A decision holds at most for so long. Children inherit decisions without our knowledge, and names change; each
-/// process that is not wanted costs a sample and a look into `/proc` in this time, if it runs at all.
+/// process that is not wanted costs some samples and a look into `/proc` in this time, if it runs at all.
 const HOLDS: Duration = Duration::from_secs(120);
 
 /// Looks after the decisions.

@@ -6,13 +6,14 @@ use super::policy::Outcome;
 use crate::metrics::Exposition;
 use crate::process::cgroup::Cgroups;
 use crate::process::comm::Comm;
+use crate::process::details::Details;
 use crate::process::id::ProcessId;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Names of processes in cgroups that are remembered. One more makes room for itself by forgetting all, which costs
-/// deciding again.
+/// Names of processes in cgroups that are remembered. One more makes room for itself by forgetting all: they have to
+/// be decided on again, and who has no samples is not reported meanwhile.
 const MAX_ENTRIES: usize = 32 * 1024;
 /// Who is not seen for so long is forgotten.
 const KEEP: Duration = Duration::from_secs(300);
@@ -79,38 +80,58 @@ struct Entry {
 pub(super) struct Outdated {
     pub(super) key: Key,
     pub(super) facts: Facts,
-    /// What was decided then.
-    pub(super) outcome: Outcome,
     /// When there was last a sample of it.
     pub(super) seen: Instant,
 }
 
+impl Entry {
+    /// Whether it was decided for a program of which the same was read: a process can execute another one under the
+    /// same name.
+    fn is_about(&self, details: Option<&Arc<Details>>) -> bool {
+        self.facts.details.as_ref() == details
+    }
+}
+
 impl Attributions {
     /// What was decided, if nothing has changed since.
-    pub(super) fn get(&mut self, key: &Key, revision: [u64; 4], now: Instant) -> Option<Attribution> {
+    pub(super) fn get(
+        &mut self,
+        key: &Key,
+        details: Option<&Arc<Details>>,
+        revision: [u64; 4],
+        now: Instant,
+    ) -> Option<Attribution> {
         let entry = self.entries.get_mut(key)?;
         entry.seen = now;
-        (entry.revision == Some(revision) && now < entry.until).then(|| entry.attribution.clone())
+        let holds = entry.revision == Some(revision) && now < entry.until && entry.is_about(details);
+        holds.then(|| entry.attribution.clone())
     }
 
     /// What was decided for the same claim.
-    pub(super) fn same(&self, key: &Key, claim: &Claim) -> Option<Outcome> {
+    pub(super) fn same(&self, key: &Key, details: Option<&Arc<Details>>, claim: &Claim) -> Option<Outcome> {
         let entry = self.entries.get(key)?;
-        let holds = entry.revision.is_some() && entry.claim.is_same(claim);
+        let holds = entry.revision.is_some() && entry.is_about(details) && entry.claim.is_same(claim);
         holds.then(|| entry.attribution.outcome.clone())
     }
 
-    /// Those on whom it was decided when the sources knew something else, and of whose outcome something holds.
-    pub(super) fn outdated(&self, revision: [u64; 4], holds: impl Fn(&Outcome) -> bool) -> Vec<Outdated> {
+    /// What is kept of the samples of the same program, if that was decided for good.
+    pub(super) fn kept(&self, key: &Key, details: Option<&Arc<Details>>) -> Option<u32> {
+        let entry = self.entries.get(key)?;
+        let is_final = entry.revision.is_some() && entry.is_about(details);
+        is_final.then(|| entry.attribution.outcome.kept())
+    }
+
+    /// Whether anything is known of a name.
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Those on whom it was decided when the sources knew something else, and of whose attribution something holds.
+    pub(super) fn outdated(&self, revision: [u64; 4], holds: impl Fn(&Attribution) -> bool) -> Vec<Outdated> {
         self.entries
             .iter()
-            .filter(|(_, entry)| entry.revision != Some(revision) && holds(&entry.attribution.outcome))
-            .map(|(key, entry)| Outdated {
-                key: key.clone(),
-                facts: entry.facts.clone(),
-                outcome: entry.attribution.outcome.clone(),
-                seen: entry.seen,
-            })
+            .filter(|(_, entry)| entry.revision != Some(revision) && holds(&entry.attribution))
+            .map(|(key, entry)| Outdated { key: key.clone(), facts: entry.facts.clone(), seen: entry.seen })
             .collect()
     }
 
@@ -136,8 +157,11 @@ impl Attributions {
         self.entries.shrink_to(2 * self.entries.len());
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Claim, &Facts, &Outcome)> {
-        self.entries.values().map(|entry| (&entry.claim, &entry.facts, &entry.attribution.outcome))
+    /// Whose each is, and what became of it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Claim, Facts, Outcome)> {
+        let of =
+            |entry: &Entry| (entry.claim.clone(), entry.facts.clone(), entry.attribution.outcome.clone());
+        self.entries.values().map(of)
     }
 
     pub(super) fn collect(&self, exposition: &mut Exposition) {

@@ -26,16 +26,15 @@ pub(super) struct Cardinality {
 }
 
 impl Cardinality {
-    pub(super) fn new(base: LabelSet) -> Self {
+    pub(super) fn new(base: &LabelSet) -> Self {
         let base = base.iter().filter(|(name, _)| stays(name)).collect();
         Self { base, targets: HashMap::new(), overflowed: Counter::default() }
     }
 
     /// The target to use: the known one with the same labels, this one, or the one of those without room.
     pub(super) fn admit(&mut self, target: Arc<Target>, now: Instant) -> Arc<Target> {
-        if let Some((known, seen)) = self.targets.get_mut(&target.labels)
-            && known.source == target.source
-        {
+        // Whatever discovered it: a store knows series by their labels alone.
+        if let Some((known, seen)) = self.targets.get_mut(&target.labels) {
             *seen = now;
             return known.clone();
         }
@@ -82,7 +81,7 @@ mod tests {
 
     fn cardinality() -> Cardinality {
         let base: LabelSet = [("node", "n"), ("__name__", "p"), ("__meta_x", "y")].into_iter().collect();
-        Cardinality::new(base)
+        Cardinality::new(&base)
     }
 
     #[test]
@@ -93,6 +92,14 @@ mod tests {
         assert_eq!(beyond.labels.to_string(), r#"{__name__="p",node="n",overflow="host"}"#);
         assert!(Arc::ptr_eq(&kept[7], &cardinality.admit(target(7), now)));
         assert_eq!(cardinality.overflowed.get(), 1);
+    }
+
+    #[test]
+    fn what_has_the_same_labels_is_one_target_whoever_discovered_it() {
+        let (mut cardinality, now) = (cardinality(), Instant::now());
+        let first = cardinality.admit(target(1), now);
+        let same = Target { source: Source::Container, ..Target::clone(&target(1)) };
+        assert!(Arc::ptr_eq(&first, &cardinality.admit(Arc::new(same), now)));
     }
 
     #[test]

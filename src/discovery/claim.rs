@@ -157,8 +157,7 @@ impl Sources {
         let known_by = |catalogue: &Catalogue| {
             membership.containers.iter().find_map(|container| catalogue.get(&container.id))
         };
-        // The unit that is the container itself tells nothing.
-        let is_another = |unit: &Arc<Unit>| !unit.name.as_str().contains(&*innermost.id);
+        let is_another = |unit: &Arc<Unit>| !is_of_container(unit.name.as_str(), &innermost.id);
         let claim =
             |source, discovered| Claim::Container { source, discovered, unit: unit().filter(is_another) };
         if let Some(discovered) = self.claimants.kubernetes.then(|| known_by(&self.kubernetes)).flatten() {
@@ -169,13 +168,14 @@ impl Sources {
         }
         let told = known_by(&self.runtimes);
         let is_of_pod = in_pod || told.as_ref().is_some_and(|told| told.labels.get("pod").is_some());
-        let is_waiting = match &told {
+        // What runs it may be known although it is not.
+        let is_nameless = self.runtimes.get(&innermost.id).is_none();
+        let is_waiting = if is_nameless {
+            self.unknown.awaits(innermost, !in_pod, now)
+        } else {
             // The runtime knows at once; the API server, which knows more, some seconds later.
-            Some(_) => {
-                self.unknown.refresh(innermost, now);
-                in_pod && self.unknown.is_fresh(innermost, now)
-            }
-            None => self.unknown.awaits(innermost, !in_pod, now),
+            self.unknown.refresh(innermost, now);
+            in_pod && self.unknown.is_fresh(innermost, now)
         };
         let left_out = in_pod && self.claimants.selects_pods && self.pods.synced();
         if left_out {
@@ -184,7 +184,6 @@ impl Sources {
             return Some(Claimed { claim, is_waiting, is_nameless: false });
         }
         let source = if is_of_pod { Source::Kubernetes } else { Source::Container };
-        let is_nameless = told.is_none();
         let discovered = told.unwrap_or_else(|| Arc::new(nameless(innermost, membership.pod.as_ref())));
         Some(Claimed { claim: claim(source, discovered), is_waiting, is_nameless })
     }
@@ -220,6 +219,12 @@ impl Claim {
     fn settled(self) -> Claimed {
         Claimed { claim: self, is_waiting: false, is_nameless: false }
     }
+}
+
+/// Whether a unit is that of the container itself, which tells nothing: `docker-ID.scope`, `lxc@NAME.service`.
+fn is_of_container(unit: &str, id: &str) -> bool {
+    let stem = unit.rsplit_once('.').map_or(unit, |(stem, _)| stem);
+    stem.strip_suffix(id).is_some_and(|before| before.is_empty() || before.ends_with(['-', '@', ':']))
 }
 
 /// What the path of its cgroup tells of a container that nothing else knows.

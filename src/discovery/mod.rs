@@ -15,6 +15,7 @@ pub mod claim;
 pub mod container;
 pub mod kubernetes;
 pub mod membership;
+mod naming;
 pub mod policy;
 mod process_labels;
 pub mod report;
@@ -35,14 +36,13 @@ use attribution::{Attribution, Attributions, Key, Outdated, Validity};
 use cardinality::Cardinality;
 use claim::{Claim, Claimed, Sources, Unclaimed};
 use container::ContainerId;
-use policy::{Divisor, LeftOut, Outcome, Policy};
-use process_labels::{Wanted, put_machine, put_process};
-use report::{Report, TargetEntry};
+use naming::Naming;
+use policy::{LeftOut, Outcome, Policy};
+use process_labels::Wanted;
+use report::Report;
 use status::Snapshot;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use target::Discovered;
 
 /// Value of `__name__` on every profile.
 pub const PROFILE_NAME: &str = "parca_agent_cpu";
@@ -86,13 +86,14 @@ pub struct Discovery {
 
 #[derive(Debug)]
 struct State {
+    labels_cut: u64,
     terms: Terms,
     /// How often they were set.
     terms_set: u64,
-    /// They were, since it was last decided again.
-    terms_changed: bool,
-    /// Labels that all targets have.
-    base: LabelSet,
+    /// Something was decided otherwise than before, of which the BPF programs may have been told, since that was last
+    /// asked.
+    is_outdated: bool,
+    naming: Naming,
     wanted: Wanted,
     attributions: Attributions,
     cardinality: Cardinality,
@@ -109,7 +110,8 @@ impl Discovery {
         let mut state = self.state();
         if state.terms != terms {
             let terms_set = state.terms_set + 1;
-            *state = State { terms_set, terms_changed: true, ..State::new(terms) };
+            let labels_cut = state.labels_cut;
+            *state = State { terms_set, is_outdated: true, labels_cut, ..State::new(terms) };
         }
     }
 
@@ -128,10 +130,10 @@ impl Discovery {
             process: facts.process.filter(|_| state.wanted.of_process),
         };
         let revision = self.sources.revision();
-        if let Some(known) = state.attributions.get(&key, revision, now) {
+        if let Some(known) = state.attributions.get(&key, facts.details.as_ref(), revision, now) {
             return known;
         }
-        if facts.cgroups.is_none() {
+        if facts.cgroups.is_none() && !state.attributions.contains(&key) {
             self.unattributed.increment();
         }
         let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
@@ -165,22 +167,27 @@ impl Discovery {
         [kubernetes, runtimes, units, pods, self.state().terms_set]
     }
 
-    /// Decides again on who was left out or is sampled less often. True if anyone is not any more.
-    pub fn reconsider(&self) -> bool {
-        let mut state = self.state();
-        let have_terms_changed = std::mem::take(&mut state.terms_changed);
-        self.decide_again(&mut state, is_not_whole) | have_terms_changed
+    /// Whether the same claims both: what is decided of a process in these cgroups is decided of one in those.
+    pub fn claims_alike(&self, these: &Arc<Cgroups>, those: &Arc<Cgroups>) -> bool {
+        let claim = |cgroups: &Arc<Cgroups>| self.sources.claim(Some(cgroups), Instant::now()).claim;
+        these == those || claim(these).is_same(&claim(those))
     }
 
-    /// Decides again on those who have no sample that would, of whose outcome something holds. True if any is another.
-    fn decide_again(&self, state: &mut State, holds: impl Fn(&Outcome) -> bool) -> bool {
+    /// Decides again on who was left out or is sampled less often. True if anyone is not any more, or was not for a
+    /// while.
+    pub fn reconsider(&self) -> bool {
+        let mut state = self.state();
+        self.decide_again(&mut state, |attribution| attribution.is_final && attribution.outcome.kept() != 1);
+        std::mem::take(&mut state.is_outdated)
+    }
+
+    /// Decides again on those who have no sample that would, of whose attribution something holds.
+    fn decide_again(&self, state: &mut State, holds: impl Fn(&Attribution) -> bool) {
         let (now, revision) = (Instant::now(), self.sources.revision());
-        let mut has_changed = false;
-        for Outdated { key, facts, outcome, seen } in state.attributions.outdated(revision, holds) {
+        for Outdated { key, facts, seen } in state.attributions.outdated(revision, holds) {
             let claimed = self.sources.claim(facts.cgroups.as_deref(), now);
-            has_changed |= state.attribute(key, claimed, &facts, revision, (now, seen)).outcome != outcome;
+            state.attribute(key, claimed, &facts, revision, (now, seen));
         }
-        has_changed
     }
 
     /// How each source does.
@@ -194,10 +201,11 @@ impl Discovery {
         let mut state = self.state();
         // Who had no samples since the sources told something may be another target by now.
         self.decide_again(&mut state, |_| true);
-        let mut targets = state.entries();
+        let known: Vec<_> = state.attributions.iter().collect();
+        let (naming, rules) = (state.naming.clone(), state.terms.policy.rules.clone());
+        // Putting thousands of names together takes longer than samples should wait.
         drop(state);
-        report::sort(&mut targets);
-        Report { sources, targets }
+        Report { sources, targets: report::entries(&known, &naming, &rules) }
     }
 
     /// Writes the metrics.
@@ -222,6 +230,11 @@ impl Discovery {
             "processes_unattributed",
             "Names of processes in cgroups that could not be found, whose samples went to the host.",
             [(&[][..], self.unattributed.get())],
+        );
+        exposition.counter(
+            "target_labels_cut",
+            "Labels of targets that were dropped because there were too many, or cut because they were too long.",
+            [(&[][..], state.labels_cut)],
         );
         state.cardinality.collect(exposition);
         state.attributions.collect(exposition);
@@ -250,21 +263,22 @@ impl Discovery {
     }
 }
 
-/// Whether a process is left out, or sampled less often.
-fn is_not_whole(outcome: &Outcome) -> bool {
-    !matches!(outcome, Outcome::Profiled { divisor: Divisor::ONE, .. })
-}
-
 impl State {
     fn new(terms: Terms) -> Self {
-        let mut base = terms.external_labels.clone();
-        base.set("__name__", PROFILE_NAME);
-        base.set("node", terms.node.as_str());
-        put_machine(&mut base);
+        let naming = Naming::new(&terms);
         let wanted = Wanted::by(&terms.policy.rules, &terms.environment);
-        let cardinality = Cardinality::new(base.clone());
+        let cardinality = Cardinality::new(naming.base());
         let attributions = Attributions::default();
-        Self { terms, terms_set: 0, terms_changed: false, base, wanted, attributions, cardinality }
+        Self {
+            terms,
+            naming,
+            wanted,
+            attributions,
+            cardinality,
+            terms_set: 0,
+            is_outdated: false,
+            labels_cut: 0,
+        }
     }
 
     fn attribute(
@@ -276,17 +290,17 @@ impl State {
         (now, seen): (Instant, Instant),
     ) -> Attribution {
         let Claimed { claim, is_waiting, is_nameless } = claimed;
-        let outcome = match self.attributions.same(&key, &claim) {
+        let details = facts.details.as_ref();
+        let outcome = match self.attributions.same(&key, details, &claim) {
             Some(outcome) => outcome,
             None => self.decide(&claim, facts, now),
         };
+        let kept = self.attributions.kept(&key, details).unwrap_or(1);
+        self.is_outdated |= kept != 1 && kept != outcome.kept();
         let is_of_cgroup = !matches!(claim, Claim::Host) && !self.wanted.of_process;
         let is_of_container = is_of_cgroup
             && matches!(claim, Claim::Container { .. } | Claim::Nobody(Unclaimed::PodNotSelected));
-        // The executable of a process is known some time after its name.
-        let is_final = !is_waiting
-            && (!self.wanted.details.executable
-                || facts.executable.as_ref().is_some_and(|object| object.info.get().is_some()));
+        let is_final = !is_waiting && self.wanted.is_there(facts);
         let attribution = Attribution { outcome, is_waiting, is_final, is_of_cgroup, is_of_container };
         self.attributions.insert(
             key,
@@ -307,54 +321,15 @@ impl State {
             };
             return Outcome::LeftOut { why, labels: Arc::default() };
         };
-        let labels = self.discovered(claim, facts);
-        match self.terms.policy.decide(source, labels) {
+        let labels = self.naming.discovered(claim, facts);
+        let (outcome, labels_cut) = self.terms.policy.decide(source, labels);
+        self.labels_cut += labels_cut;
+        match outcome {
             Outcome::Profiled { target, divisor } => {
                 Outcome::Profiled { target: self.cardinality.admit(target, now), divisor }
             }
             left_out @ Outcome::LeftOut { .. } => left_out,
         }
-    }
-
-    /// All labels of a process, before any rule.
-    fn discovered(&self, claim: &Claim, facts: &Facts) -> LabelSet {
-        let mut labels = self.base.clone();
-        claim.put(&mut labels);
-        if matches!(claim, Claim::Host) {
-            labels.set("comm", facts.comm.to_string());
-            if let Some(cgroups) = &facts.cgroups {
-                labels.set("cgroup", crate::text::display(&cgroups.main().0).to_string());
-            }
-        }
-        put_process(&mut labels, facts);
-        labels
-    }
-
-    fn rule_of(&self, outcome: &Outcome) -> Option<String> {
-        match outcome {
-            Outcome::LeftOut { why: LeftOut::Rule { rule }, .. } => {
-                self.terms.policy.rules.get(*rule).map(ToString::to_string)
-            }
-            _ => None,
-        }
-    }
-
-    /// One entry for each claim and what became of it.
-    fn entries(&self) -> Vec<TargetEntry> {
-        let mut entries: HashMap<(Option<&Discovered>, &Outcome), TargetEntry> = HashMap::new();
-        for (claim, facts, outcome) in self.attributions.iter() {
-            entries
-                .entry((claim.discovered(), outcome))
-                .and_modify(|entry| entry.processes += 1)
-                .or_insert_with(|| TargetEntry {
-                    source: claim.source(),
-                    discovered: self.discovered(claim, facts),
-                    outcome: outcome.clone(),
-                    rule: self.rule_of(outcome),
-                    processes: 1,
-                });
-        }
-        entries.into_values().collect()
     }
 }
 

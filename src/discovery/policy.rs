@@ -12,8 +12,21 @@ pub const FREQUENCY_LABEL: &str = "__profile_frequency__";
 
 /// Longest value of a label, bytes. What is longer is cut.
 const MAX_VALUE: usize = 2048;
-/// Labels of one target. Those beyond, in the order of names, are dropped.
+/// Labels of one target. Those beyond are dropped: first what has the last name, and never what names the target.
 const MAX_LABELS: usize = 64;
+/// Labels that name a target, whoever discovered it.
+const NAMING: [&str; 10] = [
+    "__name__",
+    "cgroup",
+    "comm",
+    "container",
+    "containerid",
+    "image",
+    "namespace",
+    "node",
+    "pod",
+    "systemd_unit",
+];
 
 /// What the operator wants profiled.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,6 +87,16 @@ pub enum LeftOut {
     SamplingRatio,
 }
 
+impl Outcome {
+    /// Of how many samples one is kept, 0 if none is: as the BPF programs take it.
+    pub fn kept(&self) -> u32 {
+        match self {
+            Self::Profiled { divisor: Divisor(divisor), .. } => u32::from(divisor.get()),
+            Self::LeftOut { .. } => 0,
+        }
+    }
+}
+
 impl LeftOut {
     /// As a label and in the interface.
     pub fn name(self) -> &'static str {
@@ -87,17 +110,22 @@ impl LeftOut {
 }
 
 impl Policy {
-    /// Decides on a target with these labels, those for rules among them.
-    pub fn decide(&self, source: Source, mut labels: LabelSet) -> Outcome {
-        if let Verdict::Dropped { rule } = self.rules.apply(&mut labels) {
-            return Outcome::LeftOut { why: LeftOut::Rule { rule }, labels: Arc::new(finish(&labels)) };
-        }
+    /// Decides on a target with these labels, those for rules among them. Tells also how many of its labels were
+    /// dropped or cut.
+    pub fn decide(&self, source: Source, mut labels: LabelSet) -> (Outcome, u64) {
+        let verdict = self.rules.apply(&mut labels);
         let divisor = labels.get(FREQUENCY_LABEL).map_or(Divisor::ONE, |wanted| self.divisor(wanted));
-        let labels = finish(&labels);
-        if self.ratio.is_some_and(|ratio| !ratio.holds(&labels)) {
-            return Outcome::LeftOut { why: LeftOut::SamplingRatio, labels: Arc::new(labels) };
-        }
-        Outcome::Profiled { target: Arc::new(Target { labels, source }), divisor }
+        let (labels, cut) = finish(&labels);
+        let left_out = match verdict {
+            Verdict::Dropped { rule } => Some(LeftOut::Rule { rule }),
+            _ if self.ratio.is_some_and(|ratio| !ratio.holds(&labels)) => Some(LeftOut::SamplingRatio),
+            _ => None,
+        };
+        let outcome = match left_out {
+            Some(why) => Outcome::LeftOut { why, labels: Arc::new(labels) },
+            None => Outcome::Profiled { target: Arc::new(Target { labels, source }), divisor },
+        };
+        (outcome, cut)
     }
 
     /// The divisor for a wanted number of samples a second; one for what is no such number.
@@ -135,11 +163,16 @@ pub(super) fn stays(name: &str) -> bool {
     name == "__name__" || !name.starts_with("__")
 }
 
-/// The labels that stay: those for rules go, names and values become such as every store takes.
-fn finish(labels: &LabelSet) -> LabelSet {
+/// The labels that stay, and how many do not as they were: those for rules go, names and values become such as every
+/// store takes.
+fn finish(labels: &LabelSet) -> (LabelSet, u64) {
+    let (naming, others): (Vec<_>, Vec<_>) =
+        labels.iter().filter(|(name, _)| stays(name)).partition(|(name, _)| NAMING.contains(name));
+    let mut cut = (naming.len() + others.len()).saturating_sub(MAX_LABELS) as u64;
     let mut finished = LabelSet::default();
-    for (name, value) in labels.iter().filter(|(name, _)| stays(name)).take(MAX_LABELS) {
-        let value = &value[..value.floor_char_boundary(MAX_VALUE)];
+    for (name, whole) in naming.into_iter().chain(others).take(MAX_LABELS) {
+        let value = &whole[..whole.floor_char_boundary(MAX_VALUE)];
+        cut += u64::from(value.len() < whole.len());
         if is_label_name(name) {
             finished.set(name, value);
         } else {
@@ -147,7 +180,7 @@ fn finish(labels: &LabelSet) -> LabelSet {
             finished.set(if is_label_name(&name) { name } else { format!("_{name}") }, value);
         }
     }
-    finished
+    (finished, cut)
 }
 
 #[cfg(test)]

@@ -50,6 +50,14 @@ impl Wanted {
         let of_process = details.is_any() || OF_PROCESS.iter().any(|name| rules.reads(name));
         Self { of_process, details }
     }
+
+    /// Whether everything is known of a process that is wanted, as far as it can be: it is read some time after its
+    /// first sample, and its executable is identified later still. A thread of the kernel has none.
+    pub(super) fn is_there(&self, facts: &Facts) -> bool {
+        let Some(details) = &facts.details else { return !self.details.is_any() };
+        let is_identified = || facts.executable.as_ref().is_some_and(|object| object.info.get().is_some());
+        !self.details.executable || details.object.is_none() || is_identified()
+    }
 }
 
 /// Puts the labels of a process.

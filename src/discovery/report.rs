@@ -1,9 +1,14 @@
 //! What discovery tells of itself: its sources, and every target of late with what became of it.
 
-use super::policy::Outcome;
+use super::Facts;
+use super::claim::Claim;
+use super::naming::Naming;
+use super::policy::{LeftOut, Outcome};
 use super::status::Snapshot;
-use super::target::Source;
+use super::target::{Discovered, Source};
 use crate::label::LabelSet;
+use crate::relabel::Rules;
+use std::collections::HashMap;
 
 /// All of it, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -25,16 +30,34 @@ pub struct TargetEntry {
     pub outcome: Outcome,
     /// The rule that dropped it, in words.
     pub rule: Option<String>,
-    /// Names of processes in cgroups.
-    pub processes: usize,
+    /// Names of processes in cgroups: many of one name in one cgroup are one.
+    pub names: usize,
 }
 
-/// Those that are profiled first, each kind by source and then in the order of labels.
-pub(super) fn sort(targets: &mut [TargetEntry]) {
-    targets.sort_by_cached_key(|entry| match &entry.outcome {
+/// One entry for each claim and what became of it. Those that are profiled first, each kind by source and then in the
+/// order of labels.
+pub(super) fn entries(known: &[(Claim, Facts, Outcome)], naming: &Naming, rules: &Rules) -> Vec<TargetEntry> {
+    let rule = |outcome: &Outcome| match outcome {
+        Outcome::LeftOut { why: LeftOut::Rule { rule }, .. } => rules.get(*rule).map(ToString::to_string),
+        _ => None,
+    };
+    let mut entries: HashMap<(Option<&Discovered>, &Outcome), TargetEntry> = HashMap::new();
+    for (claim, facts, outcome) in known {
+        let entry = entries.entry((claim.discovered(), outcome)).or_insert_with(|| TargetEntry {
+            source: claim.source(),
+            discovered: naming.discovered(claim, facts),
+            outcome: outcome.clone(),
+            rule: rule(outcome),
+            names: 0,
+        });
+        entry.names += 1;
+    }
+    let mut entries: Vec<_> = entries.into_values().collect();
+    entries.sort_by_cached_key(|entry| match &entry.outcome {
         Outcome::Profiled { target, .. } => (0, entry.source, target.labels.clone(), LabelSet::default()),
         Outcome::LeftOut { labels, .. } => {
             (1, entry.source, LabelSet::clone(labels), entry.discovered.clone())
         }
     });
+    entries
 }

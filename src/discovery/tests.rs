@@ -2,6 +2,7 @@
 
 use super::catalogue::Catalogue;
 use super::claim::{Claimants, Sources};
+use super::container::{ContainerId, Engine};
 use super::policy::{Divisor, LeftOut, Outcome, Policy, Ratio};
 use super::systemd::Units;
 use super::systemd::pattern::UnitPatterns;
@@ -190,6 +191,60 @@ fn who_was_left_out_is_noticed_when_a_source_tells_more() {
     assert!(discovery.reconsider());
 }
 
+/// Whoever looks at the page must not be the only one to learn of it.
+#[test]
+fn what_a_report_notices_is_noticed_by_the_selection_too() {
+    let keep = rule(Action::Keep, "__meta_docker_container_label_team", "blue");
+    let Fixture { discovery, runtimes } = fixture(terms(vec![keep]), &[]);
+    runtimes.put(ID, Discovered { meta: LabelSet::default(), ..container("web-1") });
+    assert_eq!(outcome(&discovery, &facts(&docker(ID), "a")), "rule");
+    runtimes.put(ID, container("web-1"));
+    assert_eq!(discovery.report().targets.len(), 1);
+    assert!(discovery.reconsider());
+    assert!(!discovery.reconsider(), "it was told once");
+}
+
+#[test]
+fn who_stays_left_out_under_a_better_name_changes_nothing() {
+    let drop = rule(Action::Drop, "__name__", ".+");
+    let Fixture { discovery, runtimes } = fixture(terms(vec![drop]), &[]);
+    let facts = facts(&docker(ID), "a");
+    discovery.attribute(&facts);
+    discovery.deny(&ContainerId { engine: Some(Engine::Docker), id: ID.into() });
+    assert!(discovery.attribute(&facts).is_final);
+    runtimes.put(ID, container("web-1"));
+    assert!(!discovery.reconsider());
+}
+
+#[test]
+fn a_rule_on_the_command_line_is_decided_by_what_was_read_of_this_program() {
+    let keep = rule(Action::Keep, "__meta_process_cmdline", ".*b.py");
+    let Fixture { discovery, .. } = fixture(terms(vec![keep]), &[]);
+    let running = |line: Option<&str>| {
+        let details = line.map(|line| {
+            Arc::new(Details { command_line: Some(line.as_bytes().into()), ..Details::default() })
+        });
+        Facts { process: Some(process()), details, ..facts(HOST, "python") }
+    };
+    assert!(!discovery.attribute(&running(None)).is_final, "it was not read yet");
+    assert!(outcome(&discovery, &running(Some("python\0b.py"))).contains("python"));
+    // The same process executes the same program with another script.
+    assert_eq!(outcome(&discovery, &running(Some("python\0a.py"))), "rule");
+    assert!(outcome(&discovery, &running(Some("python\0b.py"))).contains("python"));
+    assert!(discovery.attribute(&running(Some("python\0b.py"))).is_final);
+}
+
+#[test]
+fn asking_whether_cgroups_are_alike_makes_no_target() {
+    let Fixture { discovery, runtimes } = fixture(terms(vec![]), &[]);
+    runtimes.put(ID, container("web-1"));
+    let cgroups = |text: &str| Arc::new(Cgroups::parse(text.as_bytes()).unwrap());
+    let own = cgroups(&format!("1:cpu:/docker/{ID}\n0::/system.slice/docker.service\n"));
+    assert!(!discovery.claims_alike(&cgroups("0::/system.slice/docker.service\n"), &own));
+    assert!(discovery.claims_alike(&cgroups(&docker(ID)), &own));
+    assert!(discovery.report().targets.is_empty());
+}
+
 #[test]
 fn a_decision_holds_for_the_whole_cgroup_unless_a_process_can_differ() {
     let of_process = rule(Action::Drop, "__meta_process_comm", "x");
@@ -219,6 +274,10 @@ fn a_decision_that_needs_the_executable_is_final_when_that_is_known() {
     let Fixture { discovery, .. } = fixture(terms(vec![drop]), &[]);
     assert!(discovery.wanted().executable);
     let mut facts = Facts { process: Some(process()), ..facts(HOST, "tool") };
+    assert!(!discovery.attribute(&facts).is_final);
+    facts.details = Some(Arc::new(Details::default()));
+    assert!(discovery.attribute(&facts).is_final, "a thread of the kernel has none");
+    facts.details = Some(Arc::new(Details { object: Some(ObjectId(1)), ..Details::default() }));
     assert!(!discovery.attribute(&facts).is_final);
     facts.executable = Some(executable());
     assert!(discovery.attribute(&facts).is_final);

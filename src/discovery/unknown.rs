@@ -57,8 +57,7 @@ impl Unknown {
         let pause = if met.has_failed { ASK_AGAIN_AFTER_FAILURE } else { ASK_AGAIN };
         if now.duration_since(met.asked) >= pause {
             met.asked = now;
-            met.has_failed = false;
-            self.ask(container);
+            met.has_failed = !self.ask(container);
         }
         let is_waiting = now.duration_since(met.first) < PATIENCE && !(only_runtimes && met.is_denied);
         if !is_waiting && !met.is_counted {
@@ -116,15 +115,19 @@ impl Unknown {
     }
 
     fn meet(&self, container: &ContainerId, now: Instant) -> Met {
-        self.ask(container);
-        Met::at(now)
+        Met { has_failed: !self.ask(container), ..Met::at(now) }
     }
 
-    fn ask(&self, container: &ContainerId) {
+    /// False if there was no room to ask.
+    fn ask(&self, container: &ContainerId) -> bool {
         match self.requests.try_send(container.clone()) {
             Ok(()) => self.asked.increment(),
-            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.refused.increment(),
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => {
+                self.refused.increment();
+                return false;
+            }
         }
+        true
     }
 
     fn make_room(&self, all: &mut HashMap<ContainerId, Met>) {
@@ -202,11 +205,15 @@ mod tests {
 
     #[test]
     fn a_full_queue_is_counted_and_nothing_waits_for_it() {
-        let (sender, _requests) = bounded(1);
+        let (sender, requests) = bounded(1);
         let unknown = Unknown::new(sender);
         let other = ContainerId { engine: None, id: "b".into() };
-        unknown.awaits(&container(), true, Instant::now());
-        unknown.awaits(&other, true, Instant::now());
+        let now = Instant::now();
+        unknown.awaits(&container(), true, now);
+        unknown.awaits(&other, true, now);
         assert_eq!((unknown.asked.get(), unknown.refused.get()), (1, 1));
+        requests.try_recv().unwrap();
+        unknown.awaits(&other, true, now + ASK_AGAIN_AFTER_FAILURE);
+        assert_eq!(*requests.try_recv().unwrap().id, *other.id);
     }
 }

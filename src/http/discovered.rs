@@ -38,7 +38,7 @@ pub(super) struct DiscoveredBody {
     one_of: Option<u16>,
     /// The rule that dropped it.
     rule: Option<RuleBody>,
-    processes: usize,
+    names: usize,
     labels: BTreeMap<String, String>,
     discovered_labels: BTreeMap<String, String>,
 }
@@ -94,7 +94,7 @@ fn body(entry: &TargetEntry) -> DiscoveredBody {
         state,
         one_of,
         rule,
-        processes: entry.processes,
+        names: entry.names,
         labels: map(labels),
         discovered_labels: map(&entry.discovered),
     }
@@ -201,7 +201,13 @@ impl Shown {
         html.element("table", &[("class", "targets discovered")], |html| {
             columns(
                 html,
-                &[("Target", ""), ("Source", ""), ("Processes", "number"), ("State", ""), ("Profile", "")],
+                &[
+                    ("Target", ""),
+                    ("Source", ""),
+                    ("Process names", "number"),
+                    ("State", ""),
+                    ("Profile", ""),
+                ],
             );
             html.element("tbody", &[], |html| {
                 entries.iter().take(SHOWN).for_each(|entry| self.row(html, entry));
@@ -238,7 +244,7 @@ impl Shown {
                 });
             });
             cell(html, "Source", "source", entry.source.map_or("none", |source| source.name()));
-            cell(html, "Processes", "number", &count(entry.processes as u64));
+            cell(html, "Names", "number", &count(entry.names as u64));
             cell(html, "State", "state", &state);
             html.element("td", &[("class", "links"), ("data-label", "Profile")], |html| match &link {
                 Some(link) => {

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::route::QueryParameters;
 use super::selector::Selector;
 use super::{Context, State, layout, profile_page};
+use crate::profile::publish::LONGEST_CLOSING;
 use crate::profile::{Profile, Window};
 use smol::future::FutureExt;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ pub(super) const MAX_WAITING: usize = 16;
 /// A window is published a little after its end.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long a query waits for a window that holds a match.
+/// How long a query waits for a window that holds a match. While a window waits for names, it waits for that one too.
 pub(super) fn longest_wait(state: &State) -> Duration {
     state.profiling_duration + GRACE
 }
@@ -65,6 +66,9 @@ async fn find(context: &Context, selector: &Selector, latest: bool) -> Result<Ar
         let window = async { next.recv().await.ok() }
             .or(async {
                 smol::Timer::at(deadline).await;
+                if windows.is_closing() {
+                    smol::Timer::after(LONGEST_CLOSING + GRACE).await;
+                }
                 None
             })
             .await

@@ -44,13 +44,16 @@ pub(super) const MAX_COMMAND_LINE: u64 = 4096;
 /// Bytes of an environment that are read.
 pub(super) const MAX_ENVIRONMENT: u64 = 128 << 10;
 
+/// Bytes of one variable that are kept: as many as a label takes.
+const MAX_VALUE: usize = 2048;
+
 /// The wanted variables in the bytes of `/proc/PID/environ`: `NAME=VALUE`, each followed by NUL.
 pub fn variables(environment: &[u8], wanted: &[String]) -> Vec<(String, Box<[u8]>)> {
     let value_of = |name: &String| {
         environment
             .split(|byte| *byte == 0)
             .find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-            .map(|value| (name.clone(), value.into()))
+            .map(|value| (name.clone(), value[..value.len().min(MAX_VALUE)].into()))
     };
     wanted.iter().filter_map(value_of).collect()
 }
@@ -67,5 +70,12 @@ mod tests {
         let expected = [("STAGE", "a=b"), ("EMPTY", "")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.as_bytes().into()));
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_long_value_is_cut() {
+        let environment = [b"STAGE=".as_slice(), &[b'x'; 100_000]].concat();
+        let found = variables(&environment, &["STAGE".to_owned()]);
+        assert_eq!(found[0].1.len(), super::MAX_VALUE);
     }
 }

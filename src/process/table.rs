@@ -308,6 +308,12 @@ impl ProcessTable {
         }
     }
 
+    /// Where the kernel saw a process last; `None` if it is not known.
+    pub fn cgroup_of(&self, id: ProcessId) -> Option<CgroupId> {
+        let process = self.processes.get(&id)?;
+        (process.cgroup != CgroupId::UNKNOWN).then_some(process.cgroup)
+    }
+
     /// What is known of an image; `None` if it was forgotten.
     pub fn image(&self, id: ProcessId, image: ImageId) -> Option<ImageInfo> {
         let process = self.processes.get(&id)?;

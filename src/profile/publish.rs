@@ -3,9 +3,12 @@
 use super::Window;
 use smol::channel::{Receiver, Sender, bounded};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Readers that may wait for the next window at the same time.
 const MAX_WAITERS: usize = 64;
+/// For how long a window of ten seconds waits for the names of its targets after its end.
+pub const LONGEST_CLOSING: Duration = Duration::from_secs(3);
 
 /// Holds the last finished window for whoever asks, and hands the next one to whoever waits.
 #[derive(Debug, Default)]
@@ -16,6 +19,8 @@ pub struct Windows {
 #[derive(Debug, Default)]
 struct State {
     latest: Option<Arc<Window>>,
+    /// One has ended and is not published yet.
+    is_closing: bool,
     waiters: Vec<Sender<Arc<Window>>>,
 }
 
@@ -28,6 +33,17 @@ impl Windows {
             let _ = waiter.try_send(window.clone());
         }
         state.latest = Some(window);
+        state.is_closing = false;
+    }
+
+    /// Takes in that a window has ended, which will be published soon.
+    pub fn begin_closing(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_closing = true;
+    }
+
+    /// Whether a window has ended and is not published yet.
+    pub fn is_closing(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_closing
     }
 
     /// The last finished window; `None` before the first.

@@ -26,9 +26,11 @@ impl<'a> Draft<'a> {
         self.room
     }
 
-    /// Sets a label; an empty value removes it.
+    /// Sets a label; an empty value removes it, for which there is always room.
     pub(super) fn set(&mut self, name: &str, value: &str) {
-        if let Some(room) = self.room.checked_sub(name.len() + value.len()) {
+        if value.is_empty() {
+            self.labels.set(name, value);
+        } else if let Some(room) = self.room.checked_sub(name.len() + value.len()) {
             self.room = room;
             self.labels.set(name, value);
         }

@@ -1,7 +1,7 @@
 //! What a rule does, ready to be done.
 
 use super::case;
-use super::draft::Draft;
+use super::draft::{Draft, MAX_WRITTEN};
 use super::pattern::Pattern;
 use super::source::Source;
 use super::template::Template;
@@ -106,7 +106,7 @@ fn replace(
 ) {
     let value = source.of(draft.labels());
     let Some(captures) = pattern.captures(&value) else { return };
-    let Some(name) = target.expand(&captures, draft.room()) else { return };
+    let Some(name) = target.expand(&captures, MAX_WRITTEN) else { return };
     let Some(text) = replacement.expand(&captures, draft.room()) else { return };
     drop(captures);
     drop(value);

@@ -403,6 +403,15 @@ fn rules_that_double_a_value_do_not_take_all_memory() {
 }
 
 #[test]
+fn a_label_is_removed_even_if_no_more_can_be_written() {
+    let mut set: LabelSet =
+        [("a", "x".repeat(MAX_WRITTEN)), ("secret", "y".to_owned())].into_iter().collect();
+    let all = rules(&["source_labels=a target_label=b replacement=$1", "target_label=secret replacement="]);
+    assert_eq!(all.apply(&mut set), Verdict::Kept);
+    assert_eq!((set.get("b"), set.get("secret")), (None, None));
+}
+
+#[test]
 fn rules_that_double_the_labels_do_not_take_all_memory() {
     let mut set: LabelSet = [("a", "x".repeat(MAX_WRITTEN / 8))].into_iter().collect();
     let double: Vec<_> = (0..5).map(|index| format!("action=labelmap replacement=x{index}_$1")).collect();

@@ -113,6 +113,18 @@ impl Selection {
         self.settle(&mut state);
     }
 
+    /// Forgets processes of which something does not hold, such as those that have ended: only the BPF programs know
+    /// at once.
+    pub fn retain(&self, holds: impl Fn(ProcessId) -> bool) {
+        let mut state = self.state();
+        let others: Vec<_> =
+            state.processes.iter().filter(|(_, id)| !holds(**id)).map(|(tgid, _)| *tgid).collect();
+        for tgid in others {
+            state.forget_process(tgid);
+        }
+        self.settle(&mut state);
+    }
+
     /// Forgets all: every process is sampled, and decided on again.
     pub fn clear(&self) {
         let mut state = self.state();

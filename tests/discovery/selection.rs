@@ -3,7 +3,7 @@
 use crate::cgroup::{Cgroup, Hierarchy, container_id};
 use crate::common::agent::Agent;
 use crate::common::process::eventually;
-use crate::common::program::unique;
+use crate::common::program::{Program, unique};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -80,6 +80,19 @@ fn children_of_an_unwanted_process_are_not_sampled_either() {
     agent.next_window();
     // It starts children all the time, and none of them has to be read.
     assert!(read() - before < 20.0, "{} processes were read", read() - before);
+    agent.metrics().assert_books_balance();
+    agent.stop();
+}
+
+/// Who has to be sampled again, to be decided on again, is sampled for a moment and not for a whole window.
+#[test]
+fn who_is_not_wanted_is_dropped_in_the_kernel_before_the_window_ends() {
+    let agent = Agent::start(&["--profiling-duration=60s", "--host=off"]);
+    let program = Program::start("chain", unique("unwanted"), &[]);
+    let began = std::time::Instant::now();
+    eventually("the kernel drops its samples", PATIENCE, || agent.metrics().value(DROPPED) >= 100.0);
+    assert!(began.elapsed() < Duration::from_secs(20));
+    drop(program);
     agent.metrics().assert_books_balance();
     agent.stop();
 }

@@ -148,6 +148,19 @@ fn a_query_waits_for_the_next_window_with_a_match() {
     assert_eq!((response.status, response.text().lines().count()), (200, 1));
 }
 
+/// A window may wait for the names of containers that have just started.
+#[test]
+fn a_query_waits_for_the_window_that_has_ended_already() {
+    let server = start_empty();
+    let (windows, address) = (server.windows.clone(), server.address);
+    windows.begin_closing();
+    let waiter = std::thread::spawn(move || get(address, "/query?query={comm=\"java\"}"));
+    std::thread::sleep(Duration::from_millis(300 + 1000 + 500));
+    assert!(!waiter.is_finished());
+    windows.publish(Arc::new(window::demonstration()));
+    assert_eq!(waiter.join().unwrap().status, 200);
+}
+
 #[test]
 fn a_query_without_a_match_ends_after_a_window_and_a_second() {
     let server = start();

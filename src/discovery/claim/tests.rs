@@ -1,4 +1,4 @@
-use super::{Claim, Claimants, Sources, Unclaimed};
+use super::{Claim, Claimants, Sources, Unclaimed, is_of_container};
 use crate::discovery::catalogue::Catalogue;
 use crate::discovery::container::ContainerId;
 use crate::discovery::systemd::Units;
@@ -110,9 +110,26 @@ fn of_containers_in_containers_the_innermost_known_one_claims() {
     let fixture = fixture(ALL);
     let path = format!("/docker/{B}/docker/{A}");
     fixture.sources.runtimes.put(B, named("container", "outer"));
+    assert_eq!(fixture.claim(&path, Duration::ZERO), r#"container {container="outer"} ?"#);
+    assert_eq!(*fixture.requests.try_recv().unwrap().id, *A, "the inner one is asked for");
     assert_eq!(fixture.claim(&path, LATER), r#"container {container="outer"}"#);
     fixture.sources.runtimes.put(A, named("container", "inner"));
     assert_eq!(fixture.claim(&path, LATER), r#"container {container="inner"}"#);
+}
+
+#[test]
+fn the_unit_of_a_container_is_no_other() {
+    for (unit, id, expected) in [
+        (format!("docker-{A}.scope"), A, true),
+        (format!("cri-containerd:{A}.scope"), A, true),
+        ("lxc@web.service".to_owned(), "web", true),
+        ("web.service".to_owned(), "web", true),
+        ("webserver.service".to_owned(), "web", false),
+        ("cobweb.service".to_owned(), "web", false),
+        ("ssh.service".to_owned(), "s", false),
+    ] {
+        assert_eq!(is_of_container(&unit, id), expected, "{unit} {id}");
+    }
 }
 
 #[test]

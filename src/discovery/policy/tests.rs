@@ -20,23 +20,37 @@ fn profiled(outcome: Outcome) -> (String, u16) {
 
 #[test]
 fn labels_for_rules_go_and_the_name_stays() {
-    let outcome = policy().decide(
-        Source::Host,
-        labels(&[("__name__", "cpu"), ("__meta_process_pid", "7"), ("__x", "y"), ("comm", "sh")]),
-    );
+    let outcome = policy()
+        .decide(
+            Source::Host,
+            labels(&[("__name__", "cpu"), ("__meta_process_pid", "7"), ("__x", "y"), ("comm", "sh")]),
+        )
+        .0;
     assert_eq!(profiled(outcome), (r#"{__name__="cpu",comm="sh"}"#.to_owned(), 1));
 }
 
 #[test]
 fn names_and_values_become_such_as_a_store_takes() {
     let long = "é".repeat(MAX_VALUE);
-    let outcome = policy().decide(Source::Host, labels(&[("app.io/x-y", "1"), ("9a", "2"), ("long", &long)]));
+    let outcome =
+        policy().decide(Source::Host, labels(&[("app.io/x-y", "1"), ("9a", "2"), ("long", &long)])).0;
     let Outcome::Profiled { target, .. } = outcome else { panic!("left out") };
     assert_eq!((target.labels.get("app_io_x_y"), target.labels.get("_9a")), (Some("1"), Some("2")));
     assert_eq!(target.labels.get("long").map(str::len), Some(MAX_VALUE));
-    let many = (0..1000).map(|index| (format!("l{index:04}"), "x")).collect();
-    let Outcome::Profiled { target, .. } = policy().decide(Source::Host, many) else { panic!("left out") };
+}
+
+#[test]
+fn of_too_many_labels_those_that_name_the_target_stay() {
+    let naming = [("__name__", "cpu"), ("namespace", "shop"), ("pod", "web-1"), ("systemd_unit", "kubelet")];
+    let many = (0..1000).map(|index| (format!("A{index:04}"), "x".to_owned()));
+    let many = naming.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(many);
+    let (outcome, cut) = policy().decide(Source::Host, many.collect());
+    let Outcome::Profiled { target, .. } = outcome else { panic!("left out") };
     assert_eq!(target.labels.iter().count(), MAX_LABELS);
+    assert_eq!(cut, 1004 - MAX_LABELS as u64);
+    for (name, value) in naming {
+        assert_eq!(target.labels.get(name), Some(value));
+    }
 }
 
 #[test]
@@ -55,7 +69,7 @@ fn a_wanted_frequency_becomes_a_divisor() {
         ("many", 1),
         ("1e-30", u16::MAX),
     ] {
-        let outcome = policy().decide(Source::Host, labels(&[(FREQUENCY_LABEL, wanted), ("comm", "a")]));
+        let outcome = policy().decide(Source::Host, labels(&[(FREQUENCY_LABEL, wanted), ("comm", "a")])).0;
         assert_eq!(profiled(outcome), (r#"{comm="a"}"#.to_owned(), divisor), "{wanted}");
     }
     assert_eq!(Divisor::ONE.0, NonZeroU16::MIN);
@@ -72,6 +86,6 @@ fn a_ratio_keeps_the_same_share_every_time() {
     // Part of the contract: a new version of the agent must not choose others.
     let chosen: Vec<_> = (0..12).filter(|index| Ratio(0.5).holds(&sets[*index])).collect();
     assert_eq!(chosen, [0, 2, 6, 7, 10, 11]);
-    let outcome = Policy { ratio: Some(Ratio(0.0)), ..policy() }.decide(Source::Host, sets[0].clone());
+    let outcome = Policy { ratio: Some(Ratio(0.0)), ..policy() }.decide(Source::Host, sets[0].clone()).0;
     assert!(matches!(outcome, Outcome::LeftOut { why: LeftOut::SamplingRatio, .. }));
 }
