@@ -124,6 +124,7 @@ fn request_line(line: &[u8]) -> Result<RequestLine, Refusal> {
     let method = match method {
         "GET" => "GET",
         "HEAD" => "HEAD",
+        "POST" if target == "/symbolz" => return Err(Refusal::Symbolz),
         _ => return Err(Refusal::BadMethod),
     };
     check_target(target)?;

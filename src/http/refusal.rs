@@ -19,6 +19,9 @@ pub enum Refusal {
     BadVersion,
     /// Neither GET nor HEAD.
     BadMethod,
+    /// pprof's question for the names that it has not found by itself: where the profile has none, there are none
+    /// here. Any answer but 200 would end pprof without a profile.
+    Symbolz,
     /// The request announces a body.
     Body,
     /// The Host header names another machine than this one: a web page's attempt to reach a private
@@ -40,13 +43,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::HeadTooLarge,
         Self::HeadTimeout,
         Self::Malformed,
         Self::BadTarget,
         Self::BadVersion,
         Self::BadMethod,
+        Self::Symbolz,
         Self::Body,
         Self::BadHost,
         Self::Evicted,
@@ -66,6 +70,7 @@ impl Refusal {
             Self::BadTarget => "bad_target",
             Self::BadVersion => "bad_version",
             Self::BadMethod => "bad_method",
+            Self::Symbolz => "symbolz",
             Self::Body => "body",
             Self::BadHost => "bad_host",
             Self::Evicted => "evicted",
@@ -91,6 +96,7 @@ impl Refusal {
             Self::BadTarget => ("400 Bad Request", "malformed request target"),
             Self::BadVersion => ("505 HTTP Version Not Supported", "only HTTP/1.0 and HTTP/1.1 are served"),
             Self::BadMethod => ("405 Method Not Allowed", "only GET and HEAD are served"),
+            Self::Symbolz => ("200 OK", "num_symbols: 0"),
             Self::Body => ("413 Content Too Large", "no request here has a body"),
             Self::BadHost => ("400 Bad Request", "the Host header does not name this machine"),
             Self::Evicted | Self::Busy | Self::NoDescriptors => {
@@ -158,7 +164,7 @@ mod tests {
         let mut sorted = Refusal::ALL;
         sorted.sort();
         assert_eq!(sorted, Refusal::ALL, "the order of the map is the order of the array");
-        assert_eq!(Refusal::ALL.iter().map(|refusal| refusal.name()).collect::<BTreeSet<_>>().len(), 14);
+        assert_eq!(Refusal::ALL.iter().map(|refusal| refusal.name()).collect::<BTreeSet<_>>().len(), 15);
         let refusals = Refusals::default();
         refusals.count(Refusal::BadHost);
         let registry = Registry::default();

@@ -125,6 +125,29 @@ fn every_reader_opens_the_profile_of_the_whole_host() {
     agent.stop();
 }
 
+/// pprof asks the server for the names that it does not find itself, and shows nothing unless that goes well.
+#[test]
+fn pprof_shows_a_program_without_symbols_by_the_address_of_its_profile() {
+    let agent = Agent::start(&["--profiling-duration=1s"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (name, stripped) = (unique("stripped"), directory.path().join("stripped"));
+    let strip =
+        Command::new("strip").arg("-o").arg(&stripped).arg(super::workload::build("chain")).status().unwrap();
+    assert!(strip.success());
+    let _program = Program::start_file(&stripped, name.as_ref(), &[]);
+    agent.profile(&selector(&name));
+    let url =
+        format!("http://{}/query?query={}&latest=1", agent.address, super::http::encode(&selector(&name)));
+    let pprof = Command::new("go")
+        .args(["tool", "pprof", "-top", &url])
+        .env("PPROF_TMPDIR", directory.path())
+        .output()
+        .unwrap();
+    let [shown, complaints] = [pprof.stdout, pprof.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(pprof.status.success() && shown.contains("Type: cpu"), "{shown}{complaints}");
+    agent.stop();
+}
+
 #[test]
 fn threads_carry_their_own_ids_and_names_and_can_be_left_out() {
     let directory = tempfile::tempdir().unwrap();

@@ -33,6 +33,7 @@ fn bad_requests_are_refused_and_counted() {
         ("TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "bad_method"),
         ("PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 405, "bad_method"),
         ("POST /query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 405, "bad_method"),
+        ("POST /symbolz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n0x1", 200, "symbolz"),
         ("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 413, "body"),
         ("GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 413, "body"),
         ("GET /..%2f..%2fetc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad_target"),
