@@ -103,7 +103,7 @@ impl Api {
         let request = build(access, self.resource("pods").watch(&parameters, version))?;
         let limits = Limits { deadline: self.answer, bytes: MAX_LINE };
         let request = self.sign(request)?;
-        let (head, mut lines) = loop {
+        let (head, lines) = loop {
             let (mut connection, is_new) = self.connection().await?;
             match connection.stream(request.clone(), limits).await {
                 // It was closed while nobody looked.
@@ -118,14 +118,8 @@ impl Api {
         if head.status == StatusCode::OK {
             return Ok(lines);
         }
-        let mut body = Vec::new();
-        while body.len() < MAX_REFUSAL {
-            // Half an explanation is better than none.
-            let Ok(Some(line)) = lines.next(self.answer).await else { break };
-            body.extend_from_slice(&line);
-        }
+        let body = lines.rest(Limits { bytes: MAX_REFUSAL, ..limits }).await;
         self.forget_connection();
-        body.truncate(MAX_REFUSAL);
         Err(refusal(access, head.status, &head.headers, &body))
     }
 

@@ -148,7 +148,7 @@ impl ApiError {
             Self::Net(NetError::Connect { .. }) => "connect",
             Self::Net(NetError::Tls { .. }) | Self::Encryption(_) => "tls",
             Self::Net(NetError::Late { .. }) => "late",
-            Self::Net(NetError::Http { .. }) | Self::Short(_) => "http",
+            Self::Net(NetError::Http { .. } | NetError::Cut { .. }) | Self::Short(_) => "http",
             Self::Net(NetError::TooLong { .. }) => "too_long",
             Self::Credential(_) => "credential",
             Self::Request { .. } => "request",
