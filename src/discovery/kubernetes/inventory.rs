@@ -58,8 +58,11 @@ impl Inventory {
         let mut after: Vec<(Box<str>, bool)> = Vec::new();
         for PodContainer { id, is_over, discovered } in containers {
             // One that has ended is told once: its last samples may come yet, and then it is to be forgotten.
-            let was_told = is_over && before.iter().any(|(old, was_over)| *old == id && *was_over);
-            if !was_told && !catalogue.put(&id, discovered) {
+            let known = before.iter().find(|(old, _)| *old == id);
+            let was_told = is_over && known.is_some_and(|(_, was_over)| *was_over);
+            // One that was known stays so without room for what is new of it, which the next event or list tells
+            // again.
+            if !was_told && !catalogue.put(&id, discovered) && known.is_none() {
                 continue;
             }
             if is_over && !was_told {
@@ -137,6 +140,30 @@ mod tests {
         fixture.put("u", &["a", "b"]);
         fixture.put("u", &["a", "c"]);
         assert_eq!(fixture.known("abc"), ["abc", "ac"]);
+    }
+
+    #[test]
+    fn a_container_whose_labels_find_no_room_is_tried_again() {
+        let mut fixture = Fixture::new();
+        let named = |name: &str| Discovered {
+            labels: [("pod", name)].into_iter().collect(),
+            ..Discovered::default()
+        };
+        let containers =
+            |name: &str| [PodContainer { id: "a".into(), is_over: false, discovered: named(name) }];
+        let metadata = Metadata { uid: "u".to_owned(), ..Metadata::default() };
+        let put = |fixture: &mut Fixture, name: &str| {
+            fixture.inventory.begin();
+            fixture.inventory.put(&metadata, containers(name), &fixture.catalogue, fixture.now);
+            fixture.inventory.finish(&fixture.catalogue, fixture.now);
+            fixture.catalogue.purge(fixture.now + MINUTE);
+        };
+        put(&mut fixture, "old");
+        put(&mut fixture, &"x".repeat(65 << 20));
+        assert_eq!((fixture.inventory.pods(), fixture.catalogue.refused()), (1, 1));
+        assert_eq!(*fixture.catalogue.get("a").unwrap(), named("old"));
+        put(&mut fixture, "new");
+        assert_eq!(*fixture.catalogue.get("a").unwrap(), named("new"));
     }
 
     #[test]
