@@ -185,7 +185,7 @@ impl Source<'_> {
         self.api.forget_connection();
         if matches!(error, ApiError::Unauthorized { .. })
             && !self.position.tried_again
-            && self.api.has_other_credential()
+            && self.api.has_other_credential().await
         {
             self.position.tried_again = true;
             return;
