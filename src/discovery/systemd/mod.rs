@@ -113,12 +113,20 @@ impl Units {
     /// Writes the numbers of this source.
     pub fn collect(&self, exposition: &mut Exposition) {
         let counts = self.state().known.counts();
+        let missing = self.missing();
         let states = [("running", counts.running), ("stopped", counts.stopped), ("missing", counts.missing)];
         let labels = states.map(|(state, count)| ([("state", state)], count));
         exposition.gauge(
             "systemd_units",
             "Units of the list by state, as systemd tells; missing are names that no unit has.",
             labels.iter().map(|(labels, count)| (&labels[..], *count as f64)),
+        );
+        // No more than were asked for by name.
+        let missing: Vec<_> = missing.iter().map(|unit| [("unit", unit.as_str())]).collect();
+        exposition.gauge(
+            "systemd_unit_missing",
+            "Units that were asked for by name and that do not exist, as systemd tells.",
+            missing.iter().map(|labels| (&labels[..], 1.0)),
         );
         exposition.counter(
             "systemd_units_refused",

@@ -117,6 +117,7 @@ fn the_numbers_are_told() {
         "parca_agent_systemd_units{state=\"running\"} 1\n",
         "parca_agent_systemd_units{state=\"stopped\"} 0\n",
         "parca_agent_systemd_units{state=\"missing\"} 1\n",
+        "parca_agent_systemd_unit_missing{unit=\"none.service\"} 1\n",
         "parca_agent_systemd_units_refused_total 0\n",
         "parca_agent_systemd_signals_total 0\n",
     ] {
