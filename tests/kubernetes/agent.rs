@@ -30,7 +30,7 @@ pub(crate) const QUICK: Pace = Pace {
 
 pub(crate) fn options(pace: Pace) -> Options {
     let (node, label_selector) = ("n1".to_owned(), "app in (web,db)".to_owned());
-    Options { node, label_selector, kubeconfig: None, wants: Arc::new(|_| true), pace }
+    Options { node, label_selector, kubeconfig: None, pace }
 }
 
 /// A kubeconfig with these lines for the cluster and the user.

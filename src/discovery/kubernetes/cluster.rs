@@ -136,7 +136,7 @@ pub enum EncryptionError {
 
 /// Why the source is off where [`locate`] finds nothing.
 pub const NO_CLUSTER: &str =
-    "no cluster configuration: neither KUBERNETES_SERVICE_HOST nor KUBECONFIG is set, and no kubeconfig file";
+    "no cluster configuration: neither --kubeconfig, KUBECONFIG nor a service account";
 
 /// Finds the API server: by the kubeconfig file of the options, those of the variable `KUBECONFIG`, or the
 /// service account of the pod. `None` if there is nothing of it.

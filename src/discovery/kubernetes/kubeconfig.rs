@@ -108,7 +108,7 @@ fn of_entries(
     }
     let authorities = material(
         &entry,
-        ["certificate-authority-data", "certificate-authority"],
+        "certificate-authority-data",
         [text(cluster.certificate_authority_data.as_ref()), text(cluster.certificate_authority.as_ref())],
     )?;
     let trust = match (cluster.insecure_skip_tls_verify, authorities) {
@@ -147,13 +147,13 @@ fn proofs(entry: &str, user: &AuthInfo) -> Result<(Option<(Material, Material)>,
     }
     let certificates = material(
         entry,
-        ["client-certificate-data", "client-certificate"],
+        "client-certificate-data",
         [text(user.client_certificate_data.as_ref()), text(user.client_certificate.as_ref())],
     )?;
     let key_data = user.client_key_data.as_ref().map(|data| data.expose_secret());
     let key = material(
         entry,
-        ["client-key-data", "client-key"],
+        "client-key-data",
         [key_data.filter(|data| !data.is_empty()), text(user.client_key.as_ref())],
     )?;
     let identity = match (certificates, key) {
@@ -179,7 +179,7 @@ fn proofs(entry: &str, user: &AuthInfo) -> Result<(Option<(Material, Material)>,
 /// Data counts, if there is some, and a file otherwise.
 fn material(
     entry: &str,
-    [data_name, _]: [&str; 2],
+    data_name: &str,
     [data, path]: [Option<&str>; 2],
 ) -> Result<Option<Material>, ClusterError> {
     let Some(data) = data else { return Ok(path.map(|path| Material::File(path.into()))) };

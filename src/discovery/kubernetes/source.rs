@@ -47,7 +47,7 @@ pub async fn run(
         catalogue: &catalogue,
         status: &status,
         state: &state,
-        inventory: Inventory::default(),
+        inventory: Inventory::new(state.clone()),
         of_node: LabelSet::default(),
         node: NodeKnowledge::Unknown,
         position: Position::default(),
@@ -260,7 +260,7 @@ impl Source<'_> {
         };
         let is_news = node.is_some() || self.of_node == LabelSet::default();
         if is_news {
-            self.of_node = labels::of_node(&self.options.node, node.as_ref(), &*self.options.wants);
+            self.of_node = labels::of_node(&self.options.node, node.as_ref(), &self.state.cut_values);
         }
         Ok(())
     }
@@ -320,7 +320,7 @@ impl Source<'_> {
     }
 
     fn put(&mut self, pod: &Pod) {
-        let containers = labels::of_containers(pod, &self.of_node, &*self.options.wants);
+        let containers = labels::of_containers(pod, &self.of_node, &self.state.cut_values);
         self.inventory.put(&pod.metadata, containers, self.catalogue, Instant::now());
     }
 }

@@ -3,16 +3,9 @@ use crate::discovery::kubernetes::{Options, Pace};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 fn options(kubeconfig: Option<PathBuf>) -> Options {
-    Options {
-        node: "n1".to_owned(),
-        label_selector: String::new(),
-        kubeconfig,
-        wants: Arc::new(|_| true),
-        pace: Pace::default(),
-    }
+    Options { node: "n1".to_owned(), label_selector: String::new(), kubeconfig, pace: Pace::default() }
 }
 
 fn locate(
