@@ -50,6 +50,9 @@ pub(super) enum BusError {
     /// The bus has gone.
     #[error("the system bus closed the connection")]
     Closed,
+    /// What came over it is no message.
+    #[error("the connection to the system bus broke")]
+    Broken(#[source] zbus::Error),
     /// systemd is not on the bus any more.
     #[error("systemd left the system bus")]
     Left,

@@ -16,6 +16,7 @@ pub mod units_on_path;
 
 use self::known::{Facts, Known, Put};
 use self::pattern::UnitPatterns;
+use self::signal::Signal;
 use self::unit::UnitName;
 use super::status::SourceStatus;
 use super::target::Discovered;
@@ -183,14 +184,21 @@ impl Units {
         changed
     }
 
-    /// Whether what a signal says of a unit is not known yet.
-    fn is_news(&self, name: &UnitName, active_state: Option<&str>, main_process: Option<u32>) -> bool {
+    /// Whether a signal says something of a unit of the list that is not known yet.
+    fn is_news(&self, signal: &Signal) -> bool {
         let state = self.state();
-        let Some(facts) = state.known.get(name) else {
-            return state.known.is_asked_for(name, &self.patterns);
-        };
-        active_state.is_some_and(|active_state| active_state != &*facts.active_state)
-            || main_process.is_some_and(|process| process != facts.main_process.unwrap_or_default())
+        match signal {
+            Signal::Loaded(unit) => state.known.is_asked_for(unit, &self.patterns),
+            Signal::State { unit, active_state, main_process } => match state.known.get(unit) {
+                None => state.known.is_asked_for(unit, &self.patterns),
+                Some(facts) => {
+                    active_state.as_ref().is_some_and(|active_state| **active_state != *facts.active_state)
+                        || main_process
+                            .is_some_and(|process| process != facts.main_process.unwrap_or_default())
+                }
+            },
+            Signal::Reloaded | Signal::Owner(_) => true,
+        }
     }
 
     fn is_asked_for(&self, name: &UnitName) -> bool {
