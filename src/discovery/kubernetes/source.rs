@@ -14,8 +14,8 @@ use crate::discovery::catalogue::Catalogue;
 use crate::discovery::status::SourceStatus;
 use crate::label::LabelSet;
 use crate::net::NetError;
+use crate::net::deadline::within;
 use http::StatusCode;
-use smol::future::FutureExt;
 use smol::{Executor, Timer, future};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -278,15 +278,14 @@ impl Source<'_> {
         self.state.watches_again();
         self.position.tried_again = false;
         self.status.working();
+        let late = || {
+            let peer = "a watch that the API server should have ended".to_owned();
+            NetError::Late { peer, deadline }
+        };
         loop {
-            let late = async {
-                Timer::at(end).await;
-                Err(NetError::Late {
-                    peer: "a watch that the API server should have ended".to_owned(),
-                    deadline,
-                })
-            };
-            let Some(line) = lines.next(deadline).or(late).await? else { return Ok(()) };
+            let rest = end.saturating_duration_since(Instant::now());
+            let line = within(rest, lines.next(deadline)).await.ok_or_else(late)??;
+            let Some(line) = line else { return Ok(()) };
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }

@@ -8,6 +8,7 @@ use super::unit::UnitName;
 use super::{BusAddress, Units};
 use crate::backoff::{Backoff, random_fraction};
 use crate::discovery::status::SourceStatus;
+use crate::net::deadline::within;
 use smol::Timer;
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
@@ -134,13 +135,8 @@ impl Session<'_> {
             while self.changes.owner().is_none() {
                 self.changes.next().await;
             }
-            Ok(())
         };
-        let late = async {
-            Timer::after(DEADLINE).await;
-            Err(BusError::Left)
-        };
-        back.or(late).await
+        within(DEADLINE, back).await.ok_or(BusError::Left)
     }
 
     /// Asks for all units of the list.
