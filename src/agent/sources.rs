@@ -86,7 +86,7 @@ pub(super) fn start(
     let sources = Sources {
         claimants,
         kubernetes: pods,
-        pods: state.clone(),
+        kubernetes_state: state.clone(),
         runtimes: containers,
         units: units.clone(),
         statuses,

@@ -7,14 +7,14 @@ use http::StatusCode;
 use std::fmt;
 use std::time::Duration;
 
-/// What the agent must be allowed to do.
+/// What the agent must be allowed to do. Roles cannot say of which node: it asks for the pods of its own alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Of this node.
+    /// To ask once for all pods.
     ListPods,
-    /// Of this node.
+    /// To be told of what happens to them.
     WatchPods,
-    /// Of this node.
+    /// To read the labels of the node.
     GetNode,
 }
 
