@@ -20,14 +20,14 @@ use zbus::MessageStream;
 /// Pauses between tries to reach systemd. A restart of the bus takes less than a second.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A connection that worked for so long did not fail: the pause after it is a short one again.
+const LASTING: Duration = Duration::from_secs(10);
 /// Units whose signals are asked for one by one; a bus takes some hundred rules from a connection.
 const MAX_NARROW: usize = 40;
 /// Names in one question.
 const MAX_ASKED: usize = 256;
 /// Characters of a description that are kept.
 const MAX_DESCRIPTION: usize = 256;
-/// How long a connection has worked when the next one may be tried as soon as the first.
-const LASTING: Duration = Duration::from_secs(10);
 /// Rounds in which new rules lead to new units.
 const MAX_ROUNDS: usize = 4;
 
