@@ -86,7 +86,7 @@ pub(super) fn start(
     let sources = Sources {
         claimants,
         kubernetes: pods,
-        pods: state.clone(),
+        kubernetes_state: state.clone(),
         runtimes: containers,
         units: units.clone(),
         statuses,
@@ -117,8 +117,6 @@ fn cluster(config: &Config, status: &SourceStatus) -> anyhow::Result<Option<(Clu
         node: config.labels.node.clone(),
         label_selector: config.discovery.pod_selector.as_str().to_owned(),
         kubeconfig: config.discovery.kubeconfig.get().map(Into::into),
-        // The page of targets shows all of them.
-        wants: Arc::new(|_| true),
         pace: Pace::default(),
     };
     let environment = |name: &str| std::env::var_os(name);
@@ -126,9 +124,8 @@ fn cluster(config: &Config, status: &SourceStatus) -> anyhow::Result<Option<(Clu
         "failed to find out how to reach the Kubernetes cluster (--kubernetes=false does without)",
     )?;
     if found.is_none() {
-        let reason = "no cluster configuration: neither --kubeconfig, KUBECONFIG nor a service account";
-        log::info!(reason = reason; "no pods are looked for");
-        status.off(reason);
+        log::info!(reason = kubernetes::NO_CLUSTER; "no pods are looked for");
+        status.off(kubernetes::NO_CLUSTER);
     }
     Ok(found.map(|cluster| (cluster, options)))
 }

@@ -36,20 +36,23 @@ struct Entry {
 
 impl Catalogue {
     /// Takes in what is known of a container, whether it is new or not. False if there is no room, which is
-    /// counted.
+    /// counted: what was known of it before stays in force.
     pub fn put(&self, id: &str, mut discovered: Discovered) -> bool {
         let mut state = self.state();
-        if state.entries.get(id).is_some_and(|entry| *entry.discovered == discovered && entry.gone.is_none())
-        {
+        let before = state.entries.get(id);
+        if before.is_some_and(|entry| *entry.discovered == discovered && entry.gone.is_none()) {
             return true;
         }
-        state.remove(id);
-        let bytes = cost(id, &discovered);
-        if state.entries.len() >= MAX_ENTRIES || state.bytes + bytes > MAX_BYTES {
+        let freed = before.map_or(0, |entry| cost(id, &entry.discovered));
+        let bytes = state.bytes - freed + cost(id, &discovered);
+        if bytes > MAX_BYTES || before.is_none() && state.entries.len() >= MAX_ENTRIES {
             self.refused.increment();
+            if let Some(entry) = state.entries.get_mut(id) {
+                entry.gone = None;
+            }
             return false;
         }
-        state.bytes += bytes;
+        state.bytes = bytes;
         discovered.shrink();
         state.entries.insert(id.into(), Entry { discovered: Arc::new(discovered), gone: None });
         self.revision.fetch_add(1, Ordering::Release);
@@ -135,7 +138,7 @@ fn cost(id: &str, discovered: &Discovered) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Catalogue, KEEP, MAX_ENTRIES};
+    use super::{Catalogue, KEEP, MAX_BYTES, MAX_ENTRIES};
     use crate::discovery::target::Discovered;
     use std::time::{Duration, Instant};
 
@@ -185,5 +188,32 @@ mod tests {
         }
         assert!(!catalogue.put("one more", named("x")));
         assert_eq!((catalogue.len(), catalogue.refused()), (MAX_ENTRIES, 1));
+    }
+
+    #[test]
+    fn what_has_no_room_to_grow_stays_as_it_was() {
+        let catalogue = Catalogue::default();
+        let now = Instant::now();
+        catalogue.put("a", named("web"));
+        catalogue.put("b", named(&"x".repeat(MAX_BYTES - 4096)));
+        let (revision, bytes) = (catalogue.revision(), catalogue.bytes());
+        catalogue.remove("a", now);
+        assert!(!catalogue.put("a", named(&"y".repeat(4096))));
+        assert_eq!((catalogue.refused(), catalogue.revision(), catalogue.bytes()), (1, revision, bytes));
+        catalogue.purge(now + KEEP);
+        assert_eq!(*catalogue.get("a").unwrap(), named("web"), "it is there, whatever its labels are");
+    }
+
+    #[test]
+    fn a_change_takes_the_room_of_what_it_replaces() {
+        let catalogue = Catalogue::default();
+        for index in 0..MAX_ENTRIES {
+            catalogue.put(&index.to_string(), named("x"));
+        }
+        assert!(catalogue.put("7", named("y")));
+        let catalogue = Catalogue::default();
+        let large = |letter: &str| named(&letter.repeat(MAX_BYTES / 2 + 1));
+        assert!(catalogue.put("a", large("x")) && catalogue.put("a", large("y")));
+        assert_eq!((*catalogue.get("a").unwrap() == large("y"), catalogue.refused()), (true, 0));
     }
 }

@@ -74,7 +74,7 @@ pub struct Sources {
     /// What the API server tells.
     pub kubernetes: Arc<Catalogue>,
     /// How far it has got.
-    pub pods: Arc<KubernetesState>,
+    pub kubernetes_state: Arc<KubernetesState>,
     /// What container runtimes tell.
     pub runtimes: Arc<Catalogue>,
     /// The units that were asked for.
@@ -118,7 +118,7 @@ impl Claim {
 impl Sources {
     /// Another number whenever a claim may have changed.
     pub(super) fn revision(&self) -> [u64; 4] {
-        let known = u64::from(self.pods.synced());
+        let known = u64::from(self.kubernetes_state.synced());
         [self.kubernetes.revision(), self.runtimes.revision(), self.units.revision(), known]
     }
 
@@ -177,7 +177,7 @@ impl Sources {
             self.unknown.refresh(innermost, now);
             in_pod && self.unknown.is_fresh(innermost, now)
         };
-        let left_out = in_pod && self.claimants.selects_pods && self.pods.synced();
+        let left_out = in_pod && self.claimants.selects_pods && self.kubernetes_state.synced();
         if left_out {
             // One that is selected loses what it does before the server tells of it; the others are not wanted.
             let claim = Claim::Nobody(Unclaimed::PodNotSelected);

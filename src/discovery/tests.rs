@@ -36,7 +36,7 @@ fn fixture(terms: Terms, units: &[&str]) -> Fixture {
     let sources = Sources {
         claimants: Claimants { kubernetes: false, selects_pods: false, containers: true, host: true },
         kubernetes: Arc::default(),
-        pods: Arc::default(),
+        kubernetes_state: Arc::default(),
         runtimes: runtimes.clone(),
         units: Arc::new(Units::new(UnitPatterns::new(units))),
         statuses: Vec::new(),

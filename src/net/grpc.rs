@@ -1,7 +1,7 @@
 //! gRPC over HTTP/2: one connection, as a channel for tonic's client code, and unary calls that are bounded in
 //! time and size.
 
-use super::http1::within;
+use super::deadline::within;
 use super::stream::Dialed;
 use super::{Limits, NetError};
 use http::uri::PathAndQuery;
@@ -121,14 +121,12 @@ impl Channel {
         let mut request = request.into_request();
         request.set_timeout(limits.deadline);
         let call = async {
-            let answer = async {
-                client.ready().await.map_err(|error| Status::from_error(Box::new(error)))?;
-                let codec = ProstCodec::<Question, Answer>::default();
-                client.unary(request, PathAndQuery::from_static(method), codec).await
-            };
-            Ok(answer.await)
+            client.ready().await.map_err(|error| Status::from_error(Box::new(error)))?;
+            let codec = ProstCodec::<Question, Answer>::default();
+            client.unary(request, PathAndQuery::from_static(method), codec).await
         };
-        within(&self.peer, limits.deadline, call).await?.map_err(|status| {
+        let answer = within(limits.deadline, call).await;
+        answer.ok_or_else(|| NetError::late(&self.peer, limits.deadline))?.map_err(|status| {
             let (peer, status) = (self.peer.to_string(), Box::new(status));
             match status.source() {
                 Some(_) => RpcError::Broken { peer, status },

@@ -1,5 +1,6 @@
 //! HTTP/1.1 over one connection: one request at a time, answers bounded in time and size.
 
+use super::deadline::within;
 use super::lines::Lines;
 use super::stream::Dialed;
 use super::{Limits, NetError};
@@ -7,10 +8,8 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use smol::future::FutureExt;
-use smol::{Executor, Task, Timer};
+use smol::{Executor, Task};
 use smol_hyper::rt::FuturesIo;
-use std::time::Duration;
 
 /// A connection. Dropping it closes the stream.
 pub struct Connection {
@@ -54,15 +53,11 @@ impl Connection {
         let answer = async move {
             let (head, mut body) = self.send(request).await?.into_parts();
             let mut bytes = Vec::new();
-            while let Some(data) = next_data(from, &mut body).await? {
-                if bytes.len() + data.len() > limits.bytes {
-                    return Err(NetError::TooLong { peer: from.clone(), bytes: limits.bytes });
-                }
-                bytes.extend_from_slice(&data);
-            }
+            gather(from, &mut body, &mut bytes, limits.bytes).await?;
             Ok(Response::from_parts(head, bytes))
         };
-        within(&peer, limits.deadline, answer).await
+        let late = || Err(NetError::late(&peer, limits.deadline));
+        within(limits.deadline, answer).await.unwrap_or_else(late)
     }
 
     /// One request whose answer is read line by line, as it comes. `limits.bytes` bounds a line.
@@ -72,8 +67,9 @@ impl Connection {
         limits: Limits,
     ) -> Result<Response<Lines>, NetError> {
         let peer = self.peer.clone();
-        let (head, body) = within(&peer, limits.deadline, self.send(request)).await?.into_parts();
-        Ok(Response::from_parts(head, Lines::new(self.peer.clone(), body, limits.bytes)))
+        let answer = within(limits.deadline, self.send(request)).await;
+        let answer = answer.ok_or_else(|| NetError::late(&peer, limits.deadline))??;
+        Ok(answer.map(|body| Lines::new(peer, body, limits.bytes)))
     }
 
     async fn send(&mut self, request: Request<Vec<u8>>) -> Result<Response<Incoming>, NetError> {
@@ -86,6 +82,23 @@ impl Connection {
     }
 }
 
+/// Adds all of a body to `bytes`, of which there may be so many in the end.
+pub(super) async fn gather(
+    peer: &str,
+    body: &mut Incoming,
+    bytes: &mut Vec<u8>,
+    longest: usize,
+) -> Result<(), NetError> {
+    while let Some(data) = next_data(peer, body).await? {
+        let room = longest.saturating_sub(bytes.len());
+        bytes.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            return Err(NetError::TooLong { peer: peer.to_owned(), bytes: longest });
+        }
+    }
+    Ok(())
+}
+
 /// The next piece of a body; `None` at its end.
 pub(super) async fn next_data(peer: &str, body: &mut Incoming) -> Result<Option<Bytes>, NetError> {
     while let Some(frame) = body.frame().await {
@@ -95,17 +108,4 @@ pub(super) async fn next_data(peer: &str, body: &mut Incoming) -> Result<Option<
         }
     }
     Ok(None)
-}
-
-/// A result, or [`NetError::Late`].
-pub(super) async fn within<T>(
-    peer: &str,
-    deadline: Duration,
-    result: impl Future<Output = Result<T, NetError>>,
-) -> Result<T, NetError> {
-    let late = async {
-        Timer::after(deadline).await;
-        Err(NetError::Late { peer: peer.to_owned(), deadline })
-    };
-    result.or(late).await
 }

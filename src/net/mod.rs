@@ -4,8 +4,10 @@
 //! Who uses a connection says how long an answer may take and how long it may be: no peer can hold a task for
 //! ever, nor fill the agent's memory.
 
+pub mod deadline;
 pub mod grpc;
 pub mod http1;
+mod line_buffer;
 pub mod lines;
 pub mod stream;
 pub mod tls;
@@ -59,6 +61,12 @@ pub enum NetError {
         #[source]
         source: hyper::Error,
     },
+    /// It ended its answer in the middle of a line.
+    #[error("{peer} broke off in the middle of a line")]
+    Cut {
+        /// An address or a path.
+        peer: String,
+    },
     /// It said more than anyone wants to hear.
     #[error("{peer} answered with over {bytes} bytes")]
     TooLong {
@@ -67,4 +75,10 @@ pub enum NetError {
         /// The bound.
         bytes: usize,
     },
+}
+
+impl NetError {
+    fn late(peer: &str, deadline: Duration) -> Self {
+        Self::Late { peer: peer.to_owned(), deadline }
+    }
 }

@@ -1,9 +1,8 @@
 //! Byte streams to a peer.
 
 use super::NetError;
+use super::deadline::within;
 use rustix::net::sockopt;
-use smol::Timer;
-use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
 use std::io;
 use std::path::Path;
@@ -25,16 +24,14 @@ pub struct Dialed {
 /// Connects to a Unix socket.
 pub async fn dial_unix(path: &Path, deadline: Duration) -> Result<Dialed, NetError> {
     let peer = path.display().to_string();
-    let connect = async { async_net::unix::UnixStream::connect(path).await };
-    let stream = within(deadline, connect).await.map_err(|error| failed(&peer, deadline, error))?;
+    let stream = connected(&peer, deadline, async_net::unix::UnixStream::connect(path)).await?;
     Ok(Dialed { peer, stream: Box::new(stream) })
 }
 
 /// Connects to a host by name or address. All of its addresses are tried.
 pub async fn dial_tcp(host: &str, port: u16, deadline: Duration) -> Result<Dialed, NetError> {
-    let peer = format!("{host}:{port}");
-    let connect = async { async_net::TcpStream::connect((host, port)).await };
-    let stream = within(deadline, connect).await.map_err(|error| failed(&peer, deadline, error))?;
+    let peer = authority(host, port);
+    let stream = connected(&peer, deadline, async_net::TcpStream::connect((host, port))).await?;
     // A kernel that refuses leaves it to the deadlines to find out that the peer is gone.
     let _ = keep_alive(&stream);
     Ok(Dialed { peer, stream: Box::new(stream) })
@@ -49,19 +46,47 @@ fn keep_alive(stream: &async_net::TcpStream) -> rustix::io::Result<()> {
     sockopt::set_socket_keepalive(stream, true)
 }
 
-/// A result, or [`io::ErrorKind::TimedOut`] after the deadline.
-pub async fn within<T>(deadline: Duration, result: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let late = async {
-        Timer::after(deadline).await;
-        Err(io::ErrorKind::TimedOut.into())
-    };
-    result.or(late).await
+/// Host and port, as URLs have them.
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-fn failed(peer: &str, deadline: Duration, source: io::Error) -> NetError {
-    let peer = peer.to_owned();
-    match source.kind() {
-        io::ErrorKind::TimedOut => NetError::Late { peer, deadline },
-        _ => NetError::Connect { peer, source },
+async fn connected<T>(
+    peer: &str,
+    deadline: Duration,
+    connect: impl Future<Output = io::Result<T>>,
+) -> Result<T, NetError> {
+    match within(deadline, connect).await {
+        None => Err(NetError::late(peer, deadline)),
+        Some(result) => result.map_err(|source| NetError::Connect { peer: peer.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{connected, dial_tcp};
+    use crate::net::NetError;
+    use std::future::{pending, ready};
+    use std::io;
+    use std::time::Duration;
+
+    #[test]
+    fn only_a_deadline_that_is_over_is_one() {
+        let kernel = ready(Err::<(), _>(io::Error::from_raw_os_error(libc::ETIMEDOUT)));
+        let error = smol::block_on(connected("a", Duration::from_secs(20), kernel)).unwrap_err();
+        assert!(matches!(error, NetError::Connect { .. }), "{error}: the kernel gave up, and may have soon");
+        let error = smol::block_on(connected::<()>("a", Duration::from_millis(1), pending())).unwrap_err();
+        assert!(matches!(error, NetError::Late { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_peer_is_named_as_in_a_url() {
+        for (host, expected) in
+            [("::1", "failed to connect to [::1]:0"), ("127.0.0.1", "failed to connect to 127.0.0.1:0")]
+        {
+            // Nobody listens at port 0.
+            let error = smol::block_on(dial_tcp(host, 0, Duration::from_secs(20))).err().unwrap();
+            assert_eq!(error.to_string(), expected);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! TLS for a client: by rustls, whose cryptography is ring's.
 
 use super::NetError;
-use super::stream::{Dialed, within};
+use super::deadline::within;
+use super::stream::Dialed;
 use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::pem::{self, PemObject};
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -105,9 +106,9 @@ impl Tls {
             self.0.connect(server, stream).await
         };
         match within(deadline, handshake).await {
-            Ok(stream) => Ok(Dialed { peer, stream: Box::new(stream) }),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(NetError::Late { peer, deadline }),
-            Err(source) => Err(NetError::Tls { peer, source }),
+            Some(Ok(stream)) => Ok(Dialed { peer, stream: Box::new(stream) }),
+            Some(Err(source)) => Err(NetError::Tls { peer, source }),
+            None => Err(NetError::Late { peer, deadline }),
         }
     }
 }

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// Whatever is waited for comes within this time, on a slow machine too.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The name of the thread that runs a source.
+pub(crate) const EXECUTOR: &str = "executor";
+
 /// Pauses of milliseconds.
 pub(crate) const QUICK: Pace = Pace {
     shortest_pause: Duration::from_millis(1),
@@ -27,7 +30,7 @@ pub(crate) const QUICK: Pace = Pace {
 
 pub(crate) fn options(pace: Pace) -> Options {
     let (node, label_selector) = ("n1".to_owned(), "app in (web,db)".to_owned());
-    Options { node, label_selector, kubeconfig: None, wants: Arc::new(|_| true), pace }
+    Options { node, label_selector, kubeconfig: None, pace }
 }
 
 /// A kubeconfig with these lines for the cluster and the user.
@@ -71,11 +74,13 @@ impl Agent {
         let (stop, stopped) = smol::channel::bounded::<()>(1);
         let source =
             run(cluster, options, catalogue.clone(), status.clone(), state.clone(), executor.clone());
-        thread::spawn(move || {
+        let thread = thread::Builder::new().name(EXECUTOR.to_owned());
+        let run = move || {
             let task = executor.spawn(source);
             let _ = smol::block_on(executor.run(stopped.recv()));
             drop(task);
-        });
+        };
+        thread.spawn(run).unwrap();
         Self { catalogue, status, state, _stop: stop }
     }
 

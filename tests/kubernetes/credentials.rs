@@ -1,6 +1,6 @@
 //! Who the agent is, and whom it believes.
 
-use crate::agent::{Agent, DEADLINE, QUICK, cluster, list, node, options, pod};
+use crate::agent::{Agent, DEADLINE, EXECUTOR, QUICK, cluster, list, node, options, pod};
 use crate::server::{Answer, Kind, Request, Server, certificate};
 use parca_agent::discovery::kubernetes::{Pace, locate_with};
 use parca_agent::discovery::status::State;
@@ -42,6 +42,20 @@ fn a_token_that_was_renewed_is_read_at_once() {
     // A certificate may have been renewed too, which is shown when a connection begins.
     let connections: Vec<_> = server.requests().into_iter().map(|request| request.connection).collect();
     assert_eq!(connections, [0, 1, 1, 1]);
+}
+
+#[test]
+fn files_are_not_read_by_threads_that_others_wait_for() {
+    let server = Server::start(all);
+    // It holds the name of the thread that reads it.
+    let user = "tokenFile: /proc/thread-self/comm";
+    let agent =
+        Agent::run(cluster(&format!("server: http://127.0.0.1:{}", server.port), user), options(QUICK));
+    agent.wait("the watch has begun", |agent| agent.state.watches() == 1);
+    for request in server.requests() {
+        assert!(request.authorization.len() > "Bearer ".len());
+        assert_ne!(request.authorization, format!("Bearer {EXECUTOR}"), "{:?}", request.kind);
+    }
 }
 
 #[test]

@@ -57,9 +57,11 @@ fn watches_that_break_off() {
         let text = crate::agent::event("ADDED", &pod("b", 12, &["bb"])).to_string();
         Piece::Bytes(text.as_bytes()[..text.len() / 2].to_vec())
     };
-    let answers: [Box<dyn Fn() -> Answer + Send + Sync>; 4] = [
+    let answers: [Box<dyn Fn() -> Answer + Send + Sync>; 5] = [
         Box::new(|| Answer::pieces([Piece::Cut])),
         Box::new(move || Answer::pieces([pod_line(), Piece::Cut])),
+        // So does a proxy between that closes what it has not finished as if it had.
+        Box::new(move || Answer::pieces([pod_line()])),
         Box::new(|| raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab")),
         Box::new(|| Answer::status(503, "the server is shutting down")),
     ];

@@ -1,7 +1,8 @@
 //! What the server does not allow, and when it wants to be left alone.
 
-use crate::agent::{Agent, error_event, list, node, pod};
-use crate::server::{Answer, Kind, Server};
+use crate::agent::{Agent, QUICK, error_event, list, node, options, pod};
+use crate::server::{Answer, Kind, Piece, Server};
+use parca_agent::discovery::kubernetes::Pace;
 use parca_agent::discovery::status::State;
 use serde_json::Value;
 use std::time::Duration;
@@ -90,4 +91,27 @@ fn a_server_that_wants_to_be_left_alone_is() {
         assert!(pause >= Duration::from_secs(1), "{before}: {pause:?}");
     }
     assert_eq!(agent.state.errors("throttled"), 4);
+}
+
+#[test]
+fn a_refusal_that_never_ends_is_read_to_a_bound() {
+    let server = Server::start(|request| match (request.kind, request.nth) {
+        (Kind::Node, _) => Answer::json(&node()),
+        (Kind::List, _) => Answer::json(&list(10, "", &[pod("a", 7, &["aa"])])),
+        (Kind::Watch, 0) => {
+            let (feed, answer) = Answer::live();
+            feed.send(Piece::Bytes(b"go away".to_vec())).unwrap();
+            // For longer than anyone waits here.
+            for _ in 0..10_000 {
+                feed.send(Piece::Bytes(b"\n".to_vec())).unwrap();
+                feed.send(Piece::Pause(Duration::from_millis(10))).unwrap();
+            }
+            answer.with_status(403)
+        }
+        (Kind::Watch, _) => Answer::quiet(),
+    });
+    let agent = Agent::start_with(&server, options(Pace { answer: Duration::from_millis(500), ..QUICK }));
+    agent.wait("the watch has begun", |agent| agent.state.watches() == 1);
+    assert_eq!(agent.state.errors("forbidden"), 1);
+    assert!(agent.last_error().ends_with("go away"), "half an explanation is better than none");
 }

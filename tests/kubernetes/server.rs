@@ -65,8 +65,8 @@ pub(crate) enum Answer {
     Whole(u16, &'static str, String),
     /// Bytes as they are, and the end of the connection.
     Raw(Vec<u8>),
-    /// Chunks as they come from elsewhere, until that ends.
-    Stream(Receiver<Piece>),
+    /// Status, and chunks as they come from elsewhere, until that ends.
+    Stream(u16, Receiver<Piece>),
     /// Not a byte.
     Silence,
 }
@@ -93,7 +93,7 @@ impl Answer {
     pub(crate) fn pieces(pieces: impl IntoIterator<Item = Piece>) -> Self {
         let (sender, receiver) = channel();
         pieces.into_iter().for_each(|piece| sender.send(piece).unwrap());
-        Self::Stream(receiver)
+        Self::Stream(200, receiver)
     }
 
     /// A stream in which nothing happens until the client goes away.
@@ -101,11 +101,19 @@ impl Answer {
         Self::live().1
     }
 
+    /// The same stream with another status.
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        match self {
+            Self::Stream(_, pieces) => Self::Stream(status, pieces),
+            other => other,
+        }
+    }
+
     /// A stream, and what to put into it.
     pub(crate) fn live() -> (Sender<Piece>, Self) {
         let (sender, receiver) = channel();
         FEEDS.lock().unwrap().push(sender.clone());
-        (sender, Self::Stream(receiver))
+        (sender, Self::Stream(200, receiver))
     }
 }
 
@@ -278,10 +286,10 @@ fn answer(stream: &mut (impl Read + Write), answer: Answer) -> io::Result<bool> 
             let _ = stream.read(&mut [0]);
             Ok(false)
         }
-        Answer::Stream(pieces) => {
+        Answer::Stream(status, pieces) => {
             write!(
                 stream,
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
             )?;
             stream.flush()?;
             for piece in pieces {

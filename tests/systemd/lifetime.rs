@@ -97,3 +97,24 @@ fn other_units_do_not_wake_the_source() {
     }
     assert_eq!(signals(), before);
 }
+
+#[test]
+fn with_globs_other_units_are_heard_of_and_not_asked_about() {
+    let systemd = Systemd::start();
+    let source = Source::start_working(systemd.address(), &["web*.service"]);
+    let main = systemd.start_service("web.service", &SLEEP);
+    source.await_unit(main, "web.service");
+    let signals = || source.metric("parca_agent_systemd_signals_total");
+    let mut before = (signals(), source.status.snapshot().last_success);
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        systemd.start_service("other.service", &SLEEP);
+        systemd.stop("other.service");
+        // What is said of the unit itself comes before that.
+        if begun.elapsed() < Duration::from_millis(500) {
+            before = (signals(), source.status.snapshot().last_success);
+        }
+    }
+    assert!(signals() > before.0);
+    assert_eq!(source.status.snapshot().last_success, before.1);
+}

@@ -50,7 +50,6 @@ fn an_instance_of_a_template_with_an_escaped_name() {
     systemd.systemctl(&["start", unit]);
     let main = systemd.main_process(unit);
     source.await_unit(main, unit);
-    assert_eq!(source.unit_of(main).unwrap().name.readable(), "busy@a-b.service");
 }
 
 #[test]

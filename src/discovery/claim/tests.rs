@@ -27,7 +27,7 @@ fn fixture(claimants: Claimants) -> Fixture {
     let sources = Sources {
         claimants,
         kubernetes: Arc::new(Catalogue::default()),
-        pods: Arc::default(),
+        kubernetes_state: Arc::default(),
         runtimes: Arc::new(Catalogue::default()),
         units: Arc::new(Units::new(UnitPatterns::default())),
         statuses: Vec::new(),
@@ -96,7 +96,7 @@ fn a_pod_that_the_selector_leaves_out_is_nobodys() {
     fixture.claim(&path, Duration::ZERO);
     // As long as the server has not told of all pods, nobody can say that it is left out.
     assert_eq!(fixture.claim(&path, LATER), r#"kubernetes {containerid="A"}"#);
-    fixture.sources.pods.set_synced();
+    fixture.sources.kubernetes_state.set_synced();
     assert_eq!(fixture.claim(&path, Duration::ZERO), "nobody: pod not selected ?");
     assert_eq!(fixture.claim(&path, LATER), "nobody: pod not selected");
     fixture.sources.runtimes.put(A, named("pod", "web"));

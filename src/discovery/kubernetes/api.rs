@@ -1,6 +1,7 @@
 //! Requests to the API server over one connection that is kept, and what its answers mean.
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Encryption};
+use super::credential::CredentialError;
 use super::error::{Access, ApiError};
 use super::pace::Pace;
 use super::pod::{Node, PodList};
@@ -102,8 +103,8 @@ impl Api {
         parameters.label_selector = self.label_selector();
         let request = build(access, self.resource("pods").watch(&parameters, version))?;
         let limits = Limits { deadline: self.answer, bytes: MAX_LINE };
-        let request = self.sign(request)?;
-        let (head, mut lines) = loop {
+        let request = self.sign(request).await?;
+        let (head, lines) = loop {
             let (mut connection, is_new) = self.connection().await?;
             match connection.stream(request.clone(), limits).await {
                 // It was closed while nobody looked.
@@ -118,14 +119,8 @@ impl Api {
         if head.status == StatusCode::OK {
             return Ok(lines);
         }
-        let mut body = Vec::new();
-        while body.len() < MAX_REFUSAL {
-            // Half an explanation is better than none.
-            let Ok(Some(line)) = lines.next(self.answer).await else { break };
-            body.extend_from_slice(&line);
-        }
+        let body = lines.rest(Limits { bytes: MAX_REFUSAL, ..limits }).await;
         self.forget_connection();
-        body.truncate(MAX_REFUSAL);
         Err(refusal(access, head.status, &head.headers, &body))
     }
 
@@ -135,8 +130,8 @@ impl Api {
     }
 
     /// Whether there is by now something else to show than what was shown last.
-    pub(super) fn has_other_credential(&self) -> bool {
-        self.cluster.credential.authorization().is_ok_and(|now| now != self.shown)
+    pub(super) async fn has_other_credential(&self) -> bool {
+        self.authorization().await.is_ok_and(|now| now != self.shown)
     }
 
     async fn object<T: DeserializeOwned>(
@@ -145,7 +140,7 @@ impl Api {
         request: Request<Vec<u8>>,
     ) -> Result<T, ApiError> {
         let limits = Limits { deadline: self.answer, bytes: MAX_LIST };
-        let request = self.sign(request)?;
+        let request = self.sign(request).await?;
         let (head, body) = loop {
             let (mut connection, is_new) = self.connection().await?;
             match connection.exchange(request.clone(), limits).await {
@@ -169,19 +164,26 @@ impl Api {
         if let Some(connection) = self.connection.take().filter(Connection::is_open) {
             return Ok((connection, false));
         }
-        let cluster = &*self.cluster;
-        let tls =
-            cluster.encryption.as_ref().map(|with| Ok::<_, ApiError>((with.prepare()?, &with.server_name)));
+        let cluster = self.cluster.clone();
+        // Certificates are in files, and those of the host in many.
+        let tls = smol::unblock(move || cluster.encryption.as_ref().map(Encryption::prepare)).await;
         let tls = tls.transpose()?;
+        let cluster = &*self.cluster;
         let mut dialed = dial_tcp(&cluster.host, cluster.port, self.answer).await?;
-        if let Some((tls, server_name)) = tls {
+        if let (Some(tls), Some(Encryption { server_name, .. })) = (tls, &cluster.encryption) {
             dialed = tls.wrap(dialed, server_name, self.answer).await?;
         }
         Ok((Connection::begin(dialed, &self.executor).await?, true))
     }
 
-    fn sign(&mut self, mut request: Request<Vec<u8>>) -> Result<Request<Vec<u8>>, ApiError> {
-        self.shown = self.cluster.credential.authorization()?;
+    /// What to prove it by now, which may be in a file.
+    async fn authorization(&self) -> Result<Option<HeaderValue>, CredentialError> {
+        let cluster = self.cluster.clone();
+        smol::unblock(move || cluster.credential.authorization()).await
+    }
+
+    async fn sign(&mut self, mut request: Request<Vec<u8>>) -> Result<Request<Vec<u8>>, ApiError> {
+        self.shown = self.authorization().await?;
         let headers = request.headers_mut();
         if let Ok(host) = HeaderValue::from_str(&self.cluster.authority()) {
             headers.insert(HOST, host);

@@ -6,6 +6,7 @@ use super::kubeconfig;
 use super::material::Material;
 use super::service_account;
 use super::small_file::FileError;
+use crate::net::stream::authority;
 use crate::net::tls::{Identity, Tls, TlsError, Trust};
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -136,7 +137,7 @@ pub enum EncryptionError {
 
 /// Why the source is off where [`locate`] finds nothing.
 pub const NO_CLUSTER: &str =
-    "no cluster configuration: neither KUBERNETES_SERVICE_HOST nor KUBECONFIG is set, and no kubeconfig file";
+    "no cluster configuration: neither --kubeconfig, KUBECONFIG nor a service account";
 
 /// Finds the API server: by the kubeconfig file of the options, those of the variable `KUBECONFIG`, or the
 /// service account of the pod. `None` if there is nothing of it.
@@ -174,8 +175,7 @@ pub fn locate_with(
 impl Cluster {
     /// Host and port, as URLs have them.
     pub fn authority(&self) -> String {
-        let brackets = if self.host.contains(':') { ("[", "]") } else { ("", "") };
-        format!("{}{}{}:{}", brackets.0, self.host, brackets.1, self.port)
+        authority(&self.host, self.port)
     }
 
     /// Whether a server that lies about who it is would be believed.

@@ -7,14 +7,14 @@ use http::StatusCode;
 use std::fmt;
 use std::time::Duration;
 
-/// What the agent must be allowed to do.
+/// What the agent must be allowed to do. Roles cannot say of which node: it asks for the pods of its own alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Of this node.
+    /// To ask once for all pods.
     ListPods,
-    /// Of this node.
+    /// To be told of what happens to them.
     WatchPods,
-    /// Of this node.
+    /// To read the labels of the node.
     GetNode,
 }
 
@@ -148,7 +148,7 @@ impl ApiError {
             Self::Net(NetError::Connect { .. }) => "connect",
             Self::Net(NetError::Tls { .. }) | Self::Encryption(_) => "tls",
             Self::Net(NetError::Late { .. }) => "late",
-            Self::Net(NetError::Http { .. }) | Self::Short(_) => "http",
+            Self::Net(NetError::Http { .. } | NetError::Cut { .. }) | Self::Short(_) => "http",
             Self::Net(NetError::TooLong { .. }) => "too_long",
             Self::Credential(_) => "credential",
             Self::Request { .. } => "request",

@@ -108,7 +108,7 @@ fn of_entries(
     }
     let authorities = material(
         &entry,
-        ["certificate-authority-data", "certificate-authority"],
+        "certificate-authority-data",
         [text(cluster.certificate_authority_data.as_ref()), text(cluster.certificate_authority.as_ref())],
     )?;
     let trust = match (cluster.insecure_skip_tls_verify, authorities) {
@@ -120,8 +120,8 @@ fn of_entries(
         (_, None) => TrustSource::Host,
     };
     let server = Server::parse(cluster.server.as_deref().unwrap_or_default()).map_err(|problem| {
-        let server = cluster.server.clone().unwrap_or_default();
-        ClusterError::Server { cluster: cluster_name.to_owned(), server, problem }
+        let server = without_secrets(cluster.server.as_deref().unwrap_or_default());
+        ClusterError::Server { cluster: cluster_name.to_owned(), server: server.to_owned(), problem }
     })?;
     let (identity, credential) = proofs(&format!("user {user_name:?}"), user)?;
     let server_name = text(cluster.tls_server_name.as_ref()).unwrap_or(&server.host).to_owned();
@@ -147,13 +147,13 @@ fn proofs(entry: &str, user: &AuthInfo) -> Result<(Option<(Material, Material)>,
     }
     let certificates = material(
         entry,
-        ["client-certificate-data", "client-certificate"],
+        "client-certificate-data",
         [text(user.client_certificate_data.as_ref()), text(user.client_certificate.as_ref())],
     )?;
     let key_data = user.client_key_data.as_ref().map(|data| data.expose_secret());
     let key = material(
         entry,
-        ["client-key-data", "client-key"],
+        "client-key-data",
         [key_data.filter(|data| !data.is_empty()), text(user.client_key.as_ref())],
     )?;
     let identity = match (certificates, key) {
@@ -179,7 +179,7 @@ fn proofs(entry: &str, user: &AuthInfo) -> Result<(Option<(Material, Material)>,
 /// Data counts, if there is some, and a file otherwise.
 fn material(
     entry: &str,
-    [data_name, _]: [&str; 2],
+    data_name: &str,
     [data, path]: [Option<&str>; 2],
 ) -> Result<Option<Material>, ClusterError> {
     let Some(data) = data else { return Ok(path.map(|path| Material::File(path.into()))) };
@@ -197,6 +197,13 @@ fn material(
 /// A setting that says something.
 fn text(value: Option<&String>) -> Option<&str> {
     value.map(String::as_str).filter(|value| !value.is_empty())
+}
+
+/// What may be shown of a server that is refused: a name and a password end at the last `@`, and a query may be a
+/// token.
+fn without_secrets(server: &str) -> &str {
+    let after = server.rsplit_once('@').map_or(server, |(_, after)| after);
+    after.find('?').map_or(after, |mark| &after[..=mark])
 }
 
 struct Server {
@@ -217,15 +224,20 @@ impl Server {
             Some("http") => false,
             _ => return Err("must begin with https:// or http://"),
         };
-        if uri.query().is_some() || uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
-        {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if uri.query().is_some() || authority.contains('@') {
             return Err("may hold a host, a port and a path only");
         }
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let host = uri.host().unwrap_or_default();
+        let port = match authority.strip_prefix(host) {
+            Some("") => Some(if is_encrypted { 443 } else { 80 }),
+            rest => rest.and_then(|rest| rest.strip_prefix(':')).and_then(port),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
             return Err("names no host");
         }
-        let port = uri.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
+        let port = port.ok_or("has no valid port")?;
         Ok(Self {
             is_encrypted,
             host: host.to_owned(),
@@ -233,4 +245,10 @@ impl Server {
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
+}
+
+/// Digits alone: a port that is taken for another one leads to another server.
+fn port(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| is_number && *port != 0)
 }

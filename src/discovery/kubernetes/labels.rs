@@ -3,12 +3,13 @@
 use super::pod::{ContainerStatus, Node, Pod};
 use crate::discovery::target::Discovered;
 use crate::label::{LabelSet, sanitize_label_name};
+use crate::metrics::Counter;
 use std::collections::BTreeMap;
 
 /// `kubectl apply` keeps the whole object in it, which tells nobody anything and may be large.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-/// Longest value that is kept whole, bytes: as long as that of a label on a profile. Labels of Kubernetes have at most
-/// 63; the annotations of a pod may have 256 KiB together, mostly the configuration of something else.
+/// Longest value that is kept whole, bytes: as long as that of a label on a profile. What is cut is counted. Labels of
+/// Kubernetes have at most 63; the annotations of a pod may have 256 KiB together, mostly the configuration of something else.
 const MAX_VALUE: usize = 2048;
 /// Longest id that is taken. Those of all engines have 64 digits.
 const MAX_ID: usize = 128;
@@ -32,18 +33,22 @@ enum Kind {
     Ephemeral,
 }
 
-/// `__meta_kubernetes_*` labels in the making: those that somebody wants.
+/// `__meta_kubernetes_*` labels in the making.
 #[derive(Clone)]
 struct Meta<'a> {
     labels: LabelSet,
-    wants: &'a dyn Fn(&str) -> bool,
+    /// Values that were cut.
+    cut: &'a Counter,
 }
 
 impl Meta<'_> {
     fn set(&mut self, name: &str, value: &str) {
-        let name = format!("__meta_kubernetes_{name}");
-        if !value.is_empty() && (self.wants)(&name) {
-            self.labels.set(name, &value[..value.floor_char_boundary(MAX_VALUE)]);
+        let kept = &value[..value.floor_char_boundary(MAX_VALUE)];
+        if kept.len() < value.len() {
+            self.cut.increment();
+        }
+        if !kept.is_empty() {
+            self.labels.set(format!("__meta_kubernetes_{name}"), kept);
         }
     }
 
@@ -57,9 +62,9 @@ impl Meta<'_> {
     }
 }
 
-/// Labels of the node, which all its containers have.
-pub fn of_node(name: &str, node: Option<&Node>, wants: &dyn Fn(&str) -> bool) -> LabelSet {
-    let mut meta = Meta { labels: LabelSet::default(), wants };
+/// Labels of the node, which all its containers have. `cut` counts values that were too long.
+pub fn of_node(name: &str, node: Option<&Node>, cut: &Counter) -> LabelSet {
+    let mut meta = Meta { labels: LabelSet::default(), cut };
     meta.set("node_name", name);
     if let Some(Node { metadata }) = node {
         meta.family("node_label", &metadata.labels);
@@ -68,16 +73,17 @@ pub fn of_node(name: &str, node: Option<&Node>, wants: &dyn Fn(&str) -> bool) ->
     meta.labels
 }
 
-/// The containers of a pod that have an id. `of_node` is what the function of that name gave.
+/// The containers of a pod that have an id. `of_node` is what the function of that name gave, and `cut` counts values
+/// that were too long.
 ///
 /// One at a time: each has all labels of the pod, which may be many and have many containers.
 pub fn of_containers<'a>(
     pod: &'a Pod,
     of_node: &LabelSet,
-    wants: &'a dyn Fn(&str) -> bool,
+    cut: &'a Counter,
 ) -> impl Iterator<Item = PodContainer> + use<'a> {
     let Pod { metadata, spec, status } = pod;
-    let mut meta = Meta { labels: of_node.clone(), wants };
+    let mut meta = Meta { labels: of_node.clone(), cut };
     meta.set("namespace", &metadata.namespace);
     meta.set("pod_name", &metadata.name);
     meta.set("pod_uid", &metadata.uid);

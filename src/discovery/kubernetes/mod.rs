@@ -35,15 +35,10 @@ pub use pace::Pace;
 pub use source::run;
 pub use state::KubernetesState;
 
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-/// Tells of the name of a `__meta_*` label whether anybody looks at it.
-pub type Wants = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// What was asked for.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The name of this node in the cluster.
     pub node: String,
@@ -51,20 +46,6 @@ pub struct Options {
     pub label_selector: String,
     /// Instead of the one that the environment names.
     pub kubeconfig: Option<PathBuf>,
-    /// Labels that are not wanted are not kept.
-    pub wants: Wants,
     /// How patient the source is.
     pub pace: Pace,
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Options")
-            .field("node", &self.node)
-            .field("label_selector", &self.label_selector)
-            .field("kubeconfig", &self.kubeconfig)
-            .field("pace", &self.pace)
-            .finish_non_exhaustive()
-    }
 }

@@ -14,8 +14,8 @@ use crate::discovery::catalogue::Catalogue;
 use crate::discovery::status::SourceStatus;
 use crate::label::LabelSet;
 use crate::net::NetError;
+use crate::net::deadline::within;
 use http::StatusCode;
-use smol::future::FutureExt;
 use smol::{Executor, Timer, future};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ pub async fn run(
         catalogue: &catalogue,
         status: &status,
         state: &state,
-        inventory: Inventory::default(),
+        inventory: Inventory::new(state.clone()),
         of_node: LabelSet::default(),
         node: NodeKnowledge::Unknown,
         position: Position::default(),
@@ -185,7 +185,7 @@ impl Source<'_> {
         self.api.forget_connection();
         if matches!(error, ApiError::Unauthorized { .. })
             && !self.position.tried_again
-            && self.api.has_other_credential()
+            && self.api.has_other_credential().await
         {
             self.position.tried_again = true;
             return;
@@ -260,7 +260,7 @@ impl Source<'_> {
         };
         let is_news = node.is_some() || self.of_node == LabelSet::default();
         if is_news {
-            self.of_node = labels::of_node(&self.options.node, node.as_ref(), &*self.options.wants);
+            self.of_node = labels::of_node(&self.options.node, node.as_ref(), &self.state.cut_values);
         }
         Ok(())
     }
@@ -278,15 +278,14 @@ impl Source<'_> {
         self.state.watches_again();
         self.position.tried_again = false;
         self.status.working();
+        let late = || {
+            let peer = "a watch that the API server should have ended".to_owned();
+            NetError::Late { peer, deadline }
+        };
         loop {
-            let late = async {
-                Timer::at(end).await;
-                Err(NetError::Late {
-                    peer: "a watch that the API server should have ended".to_owned(),
-                    deadline,
-                })
-            };
-            let Some(line) = lines.next(deadline).or(late).await? else { return Ok(()) };
+            let rest = end.saturating_duration_since(Instant::now());
+            let line = within(rest, lines.next(deadline)).await.ok_or_else(late)??;
+            let Some(line) = line else { return Ok(()) };
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
@@ -320,7 +319,7 @@ impl Source<'_> {
     }
 
     fn put(&mut self, pod: &Pod) {
-        let containers = labels::of_containers(pod, &self.of_node, &*self.options.wants);
+        let containers = labels::of_containers(pod, &self.of_node, &self.state.cut_values);
         self.inventory.put(&pod.metadata, containers, self.catalogue, Instant::now());
     }
 }

@@ -12,6 +12,10 @@ const EVENTS: [&str; 4] = ["pod", "deleted", "bookmark", "error"];
 pub struct KubernetesState {
     is_synced: AtomicBool,
     pods: Gauge,
+    forgotten_pods: Counter,
+    refused_pods: Counter,
+    /// Values that were cut: see [`super::labels`].
+    pub(super) cut_values: Counter,
     lists: Counter,
     watches: Counter,
     events: [Counter; EVENTS.len()],
@@ -46,6 +50,16 @@ impl KubernetesState {
         errors.filter(|(name, _)| **name == reason).map(|(_, count)| count.get()).sum()
     }
 
+    /// Pods that have ended and were forgotten for others.
+    pub fn forgotten_pods(&self) -> u64 {
+        self.forgotten_pods.get()
+    }
+
+    /// Times that there was no room for a pod.
+    pub fn refused_pods(&self) -> u64 {
+        self.refused_pods.get()
+    }
+
     /// Writes all of it.
     pub fn collect(&self, exposition: &mut Exposition) {
         let single = |value: u64| [(&[][..], value)];
@@ -58,6 +72,21 @@ impl KubernetesState {
             "kubernetes_pods",
             "Pods of the node that have containers.",
             [(&[][..], self.pods.get() as f64)],
+        );
+        exposition.counter(
+            "kubernetes_pods_forgotten",
+            "Pods that have ended and were forgotten for others, of which there were too many.",
+            single(self.forgotten_pods.get()),
+        );
+        exposition.counter(
+            "kubernetes_pods_refused",
+            "Times that a pod was not taken in because there are too many.",
+            single(self.refused_pods.get()),
+        );
+        exposition.counter(
+            "kubernetes_label_values_cut",
+            "Labels and annotations of pods and the node whose value was cut to 2048 bytes, each time that they were told.",
+            single(self.cut_values.get()),
         );
         exposition.counter("kubernetes_lists", "Lists of pods taken in.", single(self.lists.get()));
         exposition.counter("kubernetes_watches", "Watches of pods begun.", single(self.watches.get()));
@@ -82,6 +111,14 @@ impl KubernetesState {
 
     pub(super) fn has_pods(&self, count: usize) {
         self.pods.set(count as u64);
+    }
+
+    pub(super) fn forgot_pods(&self, count: usize) {
+        self.forgotten_pods.add(count as u64);
+    }
+
+    pub(super) fn refused_pod(&self) {
+        self.refused_pods.increment();
     }
 
     pub(super) fn heard(&self, event: &Event) {
@@ -113,6 +150,8 @@ mod tests {
         let state = Arc::new(KubernetesState::default());
         state.has_listed();
         state.failed(&ApiError::Gone);
+        state.forgot_pods(7);
+        state.refused_pod();
         let registry = Registry::default();
         let shared = state.clone();
         registry.register(move |exposition| shared.collect(exposition));
@@ -120,6 +159,9 @@ mod tests {
         for line in [
             "parca_agent_kubernetes_synced 1",
             "parca_agent_kubernetes_pods 0",
+            "parca_agent_kubernetes_pods_forgotten_total 7",
+            "parca_agent_kubernetes_pods_refused_total 1",
+            "parca_agent_kubernetes_label_values_cut_total 0",
             "parca_agent_kubernetes_lists_total 1",
             "parca_agent_kubernetes_watches_total 0",
             "parca_agent_kubernetes_events_total{type=\"bookmark\"} 0",

@@ -3,8 +3,7 @@
 use super::BusAddress;
 use super::object_path;
 use super::unit::{UnitKind, UnitName};
-use smol::Timer;
-use smol::future::FutureExt;
+use crate::net::deadline::within;
 use std::time::Duration;
 use zbus::connection::Builder;
 use zbus::message::Message;
@@ -50,6 +49,9 @@ pub(super) enum BusError {
     /// The bus has gone.
     #[error("the system bus closed the connection")]
     Closed,
+    /// What came over it is no message.
+    #[error("the connection to the system bus broke")]
+    Broken(#[source] zbus::Error),
     /// systemd is not on the bus any more.
     #[error("systemd left the system bus")]
     Left,
@@ -103,7 +105,7 @@ impl Bus {
             BusAddress::At(address) => Builder::address(address.as_str()),
         };
         let build = async { builder.build().await.map_err(BusError::Connect) };
-        let connection = within("Hello", build).await?;
+        let connection = in_time("Hello", build).await?;
         let stream = MessageStream::from(&connection);
         Ok((Self(connection), stream))
     }
@@ -216,16 +218,12 @@ async fn answer(
     method: &'static str,
     call: impl Future<Output = zbus::Result<Message>>,
 ) -> Result<Message, BusError> {
-    within(method, async { call.await.map_err(|source| BusError::Call { method, source }) }).await
+    in_time(method, async { call.await.map_err(|source| BusError::Call { method, source }) }).await
 }
 
-async fn within<T>(
+async fn in_time<T>(
     method: &'static str,
     result: impl Future<Output = Result<T, BusError>>,
 ) -> Result<T, BusError> {
-    let late = async {
-        Timer::after(DEADLINE).await;
-        Err(BusError::Late(method))
-    };
-    result.or(late).await
+    within(DEADLINE, result).await.unwrap_or(Err(BusError::Late(method)))
 }

@@ -39,6 +39,8 @@ pub(super) struct Changes {
 struct State {
     changed: Changed,
     owner: Option<String>,
+    /// Whether who asks is waiting for a change, and all answers are taken in.
+    is_waiting: bool,
 }
 
 impl Changes {
@@ -59,13 +61,16 @@ impl Changes {
         self.state().owner = Some(owner);
     }
 
-    /// Takes in a signal. `is_news` says whether a state is not known yet.
-    pub(super) fn add(&self, signal: Signal, is_news: impl Fn(&UnitName, Option<&str>, Option<u32>) -> bool) {
+    /// Takes in a signal. `is_news` says whether one about a unit tells what is wanted and not known yet.
+    ///
+    /// While something is being asked all of them count: what is known then is older than the answer that is on its
+    /// way, and the answer may be older than the signal.
+    pub(super) fn add(&self, signal: Signal, is_news: impl Fn(&Signal) -> bool) {
         let mut state = self.state();
+        let is_wanted = !state.is_waiting || is_news(&signal);
         match signal {
-            Signal::Loaded(unit) => state.changed.add(unit),
-            Signal::State { unit, active_state, main_process } => {
-                if !is_news(&unit, active_state.as_deref(), main_process) {
+            Signal::Loaded(unit) | Signal::State { unit, .. } => {
+                if !is_wanted {
                     return;
                 }
                 state.changed.add(unit);
@@ -80,12 +85,15 @@ impl Changes {
         let _ = self.wake.try_send(());
     }
 
-    /// Waits for the next change and those that follow at once.
+    /// Waits for the next change and those that follow at once. Who calls has taken in all that was answered before.
     pub(super) async fn next(&self) -> Changed {
+        self.state().is_waiting = true;
         // The sender lives as long as this does.
         let _ = self.woken.recv().await;
         Timer::after(PAUSE).await;
-        std::mem::take(&mut self.state().changed)
+        let mut state = self.state();
+        state.is_waiting = false;
+        std::mem::take(&mut state.changed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,50 +116,67 @@ mod tests {
     use super::{Changed, Changes, MAX_CHANGED};
     use crate::discovery::systemd::signal::Signal;
     use crate::discovery::systemd::unit::UnitName;
+    use crate::net::deadline::within;
+    use smol::future;
+    use std::time::Duration;
 
     fn unit(name: &str) -> UnitName {
         UnitName::new(name).unwrap()
     }
 
     fn next(changes: &Changes) -> Changed {
-        smol::block_on(changes.next())
+        smol::block_on(within(Duration::from_secs(20), changes.next())).unwrap()
     }
 
     #[test]
     fn changes_are_gathered() {
         let changes = Changes::new();
         for name in ["a.service", "b.service", "a.service"] {
-            changes.add(Signal::Loaded(unit(name)), |_, _, _| false);
+            changes.add(Signal::Loaded(unit(name)), |_| false);
         }
         let units = [unit("a.service"), unit("b.service")].into();
         assert_eq!(next(&changes), Changed { units, ..Changed::default() });
-        changes.add(Signal::Reloaded, |_, _, _| false);
+        changes.add(Signal::Reloaded, |_| false);
         assert_eq!(next(&changes), Changed { everything: true, ..Changed::default() });
     }
 
+    fn state(name: &str) -> Signal {
+        Signal::State { unit: unit(name), active_state: Some("active".to_owned()), main_process: Some(7) }
+    }
+
+    /// Waits for a change that does not come, as who asks does between questions.
+    fn wait(changes: &Changes) {
+        assert_eq!(smol::block_on(future::poll_once(changes.next())), None);
+    }
+
     #[test]
-    fn a_state_that_is_known_is_no_change() {
+    fn what_is_known_or_not_wanted_is_no_change() {
         let changes = Changes::new();
-        let signal = |name: &str| Signal::State {
-            unit: unit(name),
-            active_state: Some("active".to_owned()),
-            main_process: Some(7),
-        };
-        let is_news = |name: &UnitName, state: Option<&str>, process| {
-            assert_eq!((state, process), (Some("active"), Some(7)));
-            name.as_str() == "new.service"
-        };
-        changes.add(signal("old.service"), is_news);
+        let is_news = |signal: &Signal| *signal == state("new.service");
+        wait(&changes);
+        changes.add(state("old.service"), is_news);
+        changes.add(Signal::Loaded(unit("other.service")), is_news);
         assert!(changes.woken.is_empty());
-        changes.add(signal("new.service"), is_news);
+        changes.add(state("new.service"), is_news);
         assert_eq!(next(&changes).units, [unit("new.service")].into());
+    }
+
+    #[test]
+    fn what_changes_while_something_is_asked_is_asked_about_again() {
+        // The state is that of before the question, and the answer is of a moment between.
+        let changes = Changes::new();
+        changes.add(state("first.service"), |_| false);
+        assert_eq!(next(&changes).units, [unit("first.service")].into(), "before anything was asked");
+        changes.add(state("once.service"), |_| false);
+        changes.add(Signal::Loaded(unit("alias.service")), |_| false);
+        assert_eq!(next(&changes).units, [unit("once.service"), unit("alias.service")].into());
     }
 
     #[test]
     fn too_many_changes_are_one() {
         let changes = Changes::new();
         for index in 0..=MAX_CHANGED {
-            changes.add(Signal::Loaded(unit(&format!("{index}.scope"))), |_, _, _| true);
+            changes.add(Signal::Loaded(unit(&format!("{index}.scope"))), |_| true);
         }
         let changed = next(&changes);
         assert_eq!((changed.units.len(), changed.everything), (MAX_CHANGED, true));
@@ -161,9 +186,9 @@ mod tests {
     fn systemd_may_become_another_connection() {
         let changes = Changes::new();
         changes.set_owner(":1.1".to_owned());
-        changes.add(Signal::Owner(None), |_, _, _| false);
+        changes.add(Signal::Owner(None), |_| false);
         assert_eq!((next(&changes).owner, changes.owner()), (true, None));
-        changes.add(Signal::Owner(Some(":1.9".to_owned())), |_, _, _| false);
+        changes.add(Signal::Owner(Some(":1.9".to_owned())), |_| false);
         assert_eq!((next(&changes).owner, changes.owner().as_deref()), (true, Some(":1.9")));
     }
 }

@@ -145,7 +145,7 @@ impl Known {
 
     /// Whether a unit was asked for, by its name or an alias.
     pub(super) fn is_asked_for(&self, name: &UnitName, patterns: &UnitPatterns) -> bool {
-        patterns.matches(name).is_some() || self.aliases.values().any(|unit| unit == name)
+        patterns.matches(name) || self.aliases.values().any(|unit| unit == name)
     }
 
     /// Names that no unit has.

@@ -8,6 +8,7 @@ use super::unit::UnitName;
 use super::{BusAddress, Units};
 use crate::backoff::{Backoff, random_fraction};
 use crate::discovery::status::SourceStatus;
+use crate::net::deadline::within;
 use smol::Timer;
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
@@ -19,11 +20,13 @@ use zbus::MessageStream;
 /// Pauses between tries to reach systemd. A restart of the bus takes less than a second.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A connection that worked for so long did not fail: the pause after it is a short one again.
+const LASTING: Duration = Duration::from_secs(10);
 /// Units whose signals are asked for one by one; a bus takes some hundred rules from a connection.
 const MAX_NARROW: usize = 40;
 /// Names in one question.
 const MAX_ASKED: usize = 256;
-/// Bytes of a description that are kept.
+/// Characters of a description that are kept.
 const MAX_DESCRIPTION: usize = 256;
 /// Rounds in which new rules lead to new units.
 const MAX_ROUNDS: usize = 4;
@@ -32,18 +35,29 @@ const MAX_ROUNDS: usize = 4;
 pub(super) async fn run(units: &Units, status: &SourceStatus, address: &BusAddress) {
     let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE);
     loop {
-        let error = session(units, status, address, &mut backoff).await;
+        let mut works_since = None;
+        let error = session(units, status, address, &mut works_since).await;
         status.failing(&error);
-        Timer::after(backoff.next(random_fraction())).await;
+        let worked = works_since.map(|since: Instant| since.elapsed());
+        Timer::after(pause(&mut backoff, worked, random_fraction())).await;
     }
 }
 
-/// One connection, from its beginning to its end.
+/// The pause after a connection that worked for so long. One that soon breaks again and again is not to be made again
+/// and again without pause.
+fn pause(backoff: &mut Backoff, worked: Option<Duration>, fraction: f64) -> Duration {
+    if worked.is_some_and(|worked| worked >= LASTING) {
+        backoff.reset();
+    }
+    backoff.next(fraction)
+}
+
+/// One connection, from its beginning to its end. `works_since` is set when systemd has told all.
 async fn session(
     units: &Units,
     status: &SourceStatus,
     address: &BusAddress,
-    backoff: &mut Backoff,
+    works_since: &mut Option<Instant>,
 ) -> BusError {
     let (bus, messages) = match Bus::connect(address).await {
         Ok(connected) => connected,
@@ -52,7 +66,7 @@ async fn session(
     let changes = Changes::new();
     let mut session = Session { bus, units, changes: &changes, rules: HashSet::new() };
     let asking = async {
-        let Err(error) = session.work(status, backoff).await;
+        let Err(error) = session.work(status, works_since).await;
         error
     };
     listen(messages, units, &changes).or(asking).await
@@ -60,10 +74,14 @@ async fn session(
 
 /// Takes all that comes in, until the connection ends.
 async fn listen(mut messages: MessageStream, units: &Units, changes: &Changes) -> BusError {
-    while let Some(Ok(message)) = messages.next().await {
+    while let Some(message) = messages.next().await {
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => return BusError::Broken(error),
+        };
         if let Some(signal) = Signal::read(&message, changes.owner().as_deref()) {
             units.signals.increment();
-            changes.add(signal, |unit, state, process| units.is_news(unit, state, process));
+            changes.add(signal, |signal| units.is_news(signal));
         }
     }
     BusError::Closed
@@ -79,22 +97,27 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Ends only by an error.
-    async fn work(&mut self, status: &SourceStatus, backoff: &mut Backoff) -> Result<Infallible, BusError> {
+    async fn work(
+        &mut self,
+        status: &SourceStatus,
+        works_since: &mut Option<Instant>,
+    ) -> Result<Infallible, BusError> {
         // Before anything is asked, so that no change after the answer is missed.
         self.add_rules(manager_rules()).await?;
         self.begin().await?;
+        *works_since = Some(Instant::now());
+        status.working();
         loop {
-            status.working();
-            backoff.reset();
             let changed = self.changes.next().await;
             if changed.owner {
                 self.await_owner().await?;
                 self.begin().await?;
             } else if changed.everything {
                 self.ask_all().await?;
-            } else {
-                self.ask_again(&changed.units).await?;
+            } else if !self.ask_again(&changed.units).await? {
+                continue;
             }
+            status.working();
         }
     }
 
@@ -112,13 +135,8 @@ impl Session<'_> {
             while self.changes.owner().is_none() {
                 self.changes.next().await;
             }
-            Ok(())
         };
-        let late = async {
-            Timer::after(DEADLINE).await;
-            Err(BusError::Left)
-        };
-        back.or(late).await
+        within(DEADLINE, back).await.ok_or(BusError::Left)
     }
 
     /// Asks for all units of the list.
@@ -173,8 +191,8 @@ impl Session<'_> {
     }
 
     /// Asks about some units. None is loaded by that: systemd would say of each that it was loaded, and it would be
-    /// asked about again.
-    async fn ask_again(&mut self, changed: &HashSet<UnitName>) -> Result<(), BusError> {
+    /// asked about again. False if none of them is of the list.
+    async fn ask_again(&mut self, changed: &HashSet<UnitName>) -> Result<bool, BusError> {
         let changed: Vec<&UnitName> = changed
             .iter()
             .filter(|name| name.kind().has_processes() && self.units.is_asked_for(name))
@@ -191,7 +209,7 @@ impl Session<'_> {
             }
             self.units.update_some(names, facts, Instant::now());
         }
-        Ok(())
+        Ok(!changed.is_empty())
     }
 
     async fn facts(&self, name: &UnitName, unit: Listed) -> Result<Facts, BusError> {
@@ -237,4 +255,21 @@ impl Session<'_> {
 /// Whether there is more of a unit than its name, which another may mention. One whose file is gone may still run.
 fn is_there(unit: &Listed) -> bool {
     unit.load_state != "not-found" || unit.active_state != "inactive"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LASTING, LONGEST_PAUSE, SHORTEST_PAUSE, pause};
+    use crate::backoff::Backoff;
+    use std::time::Duration;
+
+    #[test]
+    fn a_connection_that_soon_breaks_is_made_again_ever_later() {
+        let mut backoff = Backoff::new(SHORTEST_PAUSE, LONGEST_PAUSE);
+        let soon = Some(LASTING - Duration::from_millis(1));
+        let pauses: Vec<_> = [None, soon, soon, Some(LASTING), soon]
+            .map(|worked| pause(&mut backoff, worked, 1.0).as_secs())
+            .into();
+        assert_eq!(pauses, [1, 2, 4, 1, 2]);
+    }
 }

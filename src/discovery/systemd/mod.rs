@@ -16,6 +16,7 @@ pub mod units_on_path;
 
 use self::known::{Facts, Known, Put};
 use self::pattern::UnitPatterns;
+use self::signal::Signal;
 use self::unit::UnitName;
 use super::status::SourceStatus;
 use super::target::Discovered;
@@ -113,12 +114,20 @@ impl Units {
     /// Writes the numbers of this source.
     pub fn collect(&self, exposition: &mut Exposition) {
         let counts = self.state().known.counts();
+        let missing = self.missing();
         let states = [("running", counts.running), ("stopped", counts.stopped), ("missing", counts.missing)];
         let labels = states.map(|(state, count)| ([("state", state)], count));
         exposition.gauge(
             "systemd_units",
             "Units of the list by state, as systemd tells; missing are names that no unit has.",
             labels.iter().map(|(labels, count)| (&labels[..], *count as f64)),
+        );
+        // No more than were asked for by name.
+        let missing: Vec<_> = missing.iter().map(|unit| [("unit", unit.as_str())]).collect();
+        exposition.gauge(
+            "systemd_unit_missing",
+            "Units that were asked for by name and that do not exist, as systemd tells.",
+            missing.iter().map(|labels| (&labels[..], 1.0)),
         );
         exposition.counter(
             "systemd_units_refused",
@@ -175,14 +184,21 @@ impl Units {
         changed
     }
 
-    /// Whether what a signal says of a unit is not known yet.
-    fn is_news(&self, name: &UnitName, active_state: Option<&str>, main_process: Option<u32>) -> bool {
+    /// Whether a signal says something of a unit of the list that is not known yet.
+    fn is_news(&self, signal: &Signal) -> bool {
         let state = self.state();
-        let Some(facts) = state.known.get(name) else {
-            return state.known.is_asked_for(name, &self.patterns);
-        };
-        active_state.is_some_and(|active_state| active_state != &*facts.active_state)
-            || main_process.is_some_and(|process| process != facts.main_process.unwrap_or_default())
+        match signal {
+            Signal::Loaded(unit) => state.known.is_asked_for(unit, &self.patterns),
+            Signal::State { unit, active_state, main_process } => match state.known.get(unit) {
+                None => state.known.is_asked_for(unit, &self.patterns),
+                Some(facts) => {
+                    active_state.as_ref().is_some_and(|active_state| **active_state != *facts.active_state)
+                        || main_process
+                            .is_some_and(|process| process != facts.main_process.unwrap_or_default())
+                }
+            },
+            Signal::Reloaded | Signal::Owner(_) => true,
+        }
     }
 
     fn is_asked_for(&self, name: &UnitName) -> bool {

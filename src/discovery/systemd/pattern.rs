@@ -1,16 +1,13 @@
 //! The units that were asked for: names, and globs as systemctl(1) takes them. Pure.
 
 use super::unit::UnitName;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 /// Which units were asked for.
 #[derive(Clone, Debug, Default)]
 pub struct UnitPatterns {
-    /// Every pattern, as it was given.
-    texts: Vec<Box<str>>,
-    /// The first place of each that is a plain name.
-    exact: HashMap<Box<str>, usize>,
-    globs: Vec<(usize, Glob)>,
+    names: BTreeSet<Box<str>>,
+    globs: Vec<Glob>,
 }
 
 impl UnitPatterns {
@@ -18,13 +15,12 @@ impl UnitPatterns {
     /// stands for itself.
     pub fn new<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Self {
         let mut found = Self::default();
-        for (index, text) in patterns.into_iter().enumerate() {
+        for text in patterns {
             let text = text.as_ref();
-            found.texts.push(text.into());
             if is_glob(text) {
-                found.globs.push((index, Glob::parse(text)));
+                found.globs.push(Glob::parse(text));
             } else {
-                found.exact.entry(text.into()).or_insert(index);
+                found.names.insert(text.into());
             }
         }
         found
@@ -32,30 +28,22 @@ impl UnitPatterns {
 
     /// Whether no unit was asked for.
     pub fn is_empty(&self) -> bool {
-        self.texts.is_empty()
+        self.names.is_empty() && self.globs.is_empty()
     }
 
-    /// The first pattern that a name matches.
-    pub fn matches(&self, name: &UnitName) -> Option<usize> {
-        let exact = self.exact.get(name.as_str()).copied();
-        let glob = self.globs.iter().find(|(_, glob)| glob.matches(name.as_str())).map(|(index, _)| *index);
-        exact.into_iter().chain(glob).min()
+    /// Whether a name is among those that were asked for.
+    pub fn matches(&self, name: &UnitName) -> bool {
+        self.names.contains(name.as_str()) || self.globs.iter().any(|glob| glob.matches(name.as_str()))
     }
 
-    /// The text of a pattern.
-    pub fn text(&self, index: usize) -> Option<&str> {
-        self.texts.get(index).map(|text| &**text)
-    }
-
-    /// Plain names, each once, in the order in which they were given.
+    /// Plain names, each once.
     pub fn names(&self) -> Vec<&str> {
-        let texts = self.texts.iter().map(|text| &**text).enumerate();
-        texts.filter(|(index, text)| self.exact.get(*text) == Some(index)).map(|(_, text)| text).collect()
+        self.names.iter().map(|name| &**name).collect()
     }
 
-    /// Globs, in the order in which they were given.
+    /// Globs, as they were given.
     pub fn globs(&self) -> Vec<&str> {
-        self.globs.iter().filter_map(|(index, _)| self.text(*index)).collect()
+        self.globs.iter().map(|glob| &*glob.text).collect()
     }
 }
 
@@ -66,7 +54,10 @@ fn is_glob(text: &str) -> bool {
 
 /// A pattern, in pieces.
 #[derive(Clone, Debug)]
-struct Glob(Vec<Piece>);
+struct Glob {
+    text: Box<str>,
+    pieces: Vec<Piece>,
+}
 
 #[derive(Clone, Debug)]
 enum Piece {
@@ -115,7 +106,7 @@ impl Glob {
                 plain => Piece::One(Set::of(*plain)),
             });
         }
-        Self(pieces)
+        Self { text: text.into(), pieces }
     }
 
     /// Takes the shortest match of each `*` and goes back to the last of them only: what an earlier one could
@@ -127,7 +118,7 @@ impl Glob {
         // Where the last `*` is, and from where on the name is tried after it.
         let mut retry: Option<(usize, usize)> = None;
         while let Some(character) = name.get(at) {
-            match self.0.get(piece) {
+            match self.pieces.get(piece) {
                 Some(Piece::Any) => {
                     retry = Some((piece, at));
                     piece += 1;
@@ -140,7 +131,7 @@ impl Glob {
                 }
             }
         }
-        self.0.iter().skip(piece).all(|rest| matches!(rest, Piece::Any))
+        self.pieces.iter().skip(piece).all(|rest| matches!(rest, Piece::Any))
     }
 }
 
@@ -209,16 +200,24 @@ mod tests {
     }
 
     #[test]
-    fn the_first_pattern_counts() {
-        let patterns = UnitPatterns::new(["ssh.service", "web*.service", "web1.service", "ssh.service"]);
-        for (name, index) in
-            [("ssh.service", Some(0)), ("web1.service", Some(1)), ("web.scope", None), ("ssh.socket", None)]
-        {
-            assert_eq!(patterns.matches(&UnitName::new(name).unwrap()), index, "{name}");
+    fn a_name_matches_by_itself_or_by_a_glob() {
+        let patterns = UnitPatterns::new(["web1.service", "web*.service", "ssh.service", "web1.service"]);
+        for (name, expected) in [
+            ("ssh.service", true),
+            ("web1.service", true),
+            ("web2.service", true),
+            ("web.scope", false),
+            ("ssh.socket", false),
+        ] {
+            assert_eq!(patterns.matches(&UnitName::new(name).unwrap()), expected, "{name}");
         }
-        assert_eq!(patterns.names(), ["ssh.service", "web1.service"]);
-        assert_eq!((patterns.globs(), patterns.text(2)), (vec!["web*.service"], Some("web1.service")));
-        assert!(UnitPatterns::new([""; 0]).is_empty());
+        assert_eq!(
+            (patterns.names(), patterns.globs()),
+            (vec!["ssh.service", "web1.service"], vec!["web*.service"])
+        );
+        for (patterns, expected) in [(&[][..], true), (&["a.service"], false), (&["*"], false)] {
+            assert_eq!(UnitPatterns::new(patterns).is_empty(), expected, "{patterns:?}");
+        }
     }
 
     #[test]

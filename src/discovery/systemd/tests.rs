@@ -1,5 +1,6 @@
 use super::known::Facts;
 use super::pattern::UnitPatterns;
+use super::signal::Signal;
 use super::unit::UnitName;
 use super::{MAX_ANSWERS, Units};
 use crate::metrics::{Format, Registry};
@@ -70,9 +71,17 @@ fn only_a_change_makes_a_revision_and_forgets_answers() {
 
 #[test]
 fn a_state_is_news_if_it_is_another() {
-    let units = units(&["web.service"]);
-    assert!(units.is_news(&name("web.service"), Some("inactive"), None));
-    assert!(!units.is_news(&name("mail.service"), Some("active"), None));
+    let units = units(&["w*.service"]);
+    let signal = |unit: &str, state: Option<&str>, main_process| Signal::State {
+        unit: name(unit),
+        active_state: state.map(str::to_owned),
+        main_process,
+    };
+    assert!(units.is_news(&signal("web.service", Some("inactive"), None)));
+    assert!(!units.is_news(&signal("mail.service", Some("active"), None)));
+    assert!(units.is_news(&Signal::Loaded(name("web.service"))));
+    // With globs systemd tells of every unit of the host.
+    assert!(!units.is_news(&Signal::Loaded(name("mail.service"))));
     units.update_some(&[&name("web.service")], told("web.service", "/x", 7), Instant::now());
     for (state, process, expected) in [
         (Some("active"), None, false),
@@ -83,7 +92,7 @@ fn a_state_is_news_if_it_is_another() {
         (None, Some(8), true),
         (None, Some(0), true),
     ] {
-        assert_eq!(units.is_news(&name("web.service"), state, process), expected, "{state:?} {process:?}");
+        assert_eq!(units.is_news(&signal("web.service", state, process)), expected, "{state:?} {process:?}");
     }
 }
 
@@ -117,6 +126,7 @@ fn the_numbers_are_told() {
         "parca_agent_systemd_units{state=\"running\"} 1\n",
         "parca_agent_systemd_units{state=\"stopped\"} 0\n",
         "parca_agent_systemd_units{state=\"missing\"} 1\n",
+        "parca_agent_systemd_unit_missing{unit=\"none.service\"} 1\n",
         "parca_agent_systemd_units_refused_total 0\n",
         "parca_agent_systemd_signals_total 0\n",
     ] {

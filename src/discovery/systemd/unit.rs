@@ -1,6 +1,5 @@
 //! Names of units, systemd.unit(5). Pure.
 
-use crate::text;
 use std::fmt;
 
 /// Bytes of the longest name: `UNIT_NAME_MAX` of systemd's `src/basic/unit-def.h`, without its NUL.
@@ -87,32 +86,12 @@ impl UnitName {
         let user = self.0.strip_prefix("user@").and_then(|rest| rest.strip_suffix(".service"));
         user.is_some_and(|user| !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit()))
     }
-
-    /// The name for people: systemd writes what a name may not hold as `\xNN`. Control characters stay so.
-    pub fn readable(&self) -> String {
-        let mut bytes = Vec::with_capacity(self.0.len());
-        let mut rest = self.0.as_bytes();
-        while let [first, tail @ ..] = rest {
-            let (byte, tail) = escaped(rest).unwrap_or((*first, tail));
-            bytes.push(byte);
-            rest = tail;
-        }
-        text::display(&bytes).to_string()
-    }
 }
 
 impl fmt::Display for UnitName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
-}
-
-/// The byte that `\xNN` at the start of a text stands for, and what follows.
-fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
-    let [b'\\', b'x', high, low, rest @ ..] = text else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let byte = digit(*high)? << 4 | digit(*low)?;
-    (!byte.is_ascii_control()).then_some((byte, rest))
 }
 
 #[cfg(test)]
@@ -163,21 +142,6 @@ mod tests {
             assert_eq!(found.as_ref().map(UnitName::as_str), name, "{component}");
         }
         assert_eq!(UnitName::of_component(b"\xff.service"), None);
-    }
-
-    #[test]
-    fn people_read_what_was_escaped() {
-        for (name, readable) in [
-            (r"busy@a\x2db.service", "busy@a-b.service"),
-            (r"a\x20\x2f\x5c.mount", r"a /\.mount"),
-            (r"na\xc3\xafve.service", "naïve.service"),
-            (r"a\xff.service", r"a\xff.service"),
-            (r"a\x0ab.service", r"a\x0ab.service"),
-            (r"a\x2.service", r"a\x2.service"),
-            (r"a\x\x2d.service", r"a\x-.service"),
-        ] {
-            assert_eq!(UnitName::new(name).unwrap().readable(), readable);
-        }
     }
 
     #[test]

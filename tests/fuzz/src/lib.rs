@@ -13,6 +13,7 @@ use parca_agent::http::head::{self, Head};
 use parca_agent::http::route::{QueryParameters, Route};
 use parca_agent::http::selector::Selector;
 use parca_agent::label::{LabelSet, is_label_name};
+use parca_agent::metrics::Counter;
 use parca_agent::object::ObjectId;
 use parca_agent::process::cgroup::Cgroups;
 use parca_agent::process::comm::Comm;
@@ -161,7 +162,8 @@ pub fn maps(bytes: &[u8]) {
 /// A line of a watch of pods, and the labels of the containers that it tells of.
 pub fn pod(bytes: &[u8]) {
     let Ok(Event::Pod(pod) | Event::Deleted(pod)) = event::decode(bytes) else { return };
-    for container in labels::of_containers(&pod, &labels::of_node("n1", None, &|_| true), &|_| true) {
+    let cut = Counter::default();
+    for container in labels::of_containers(&pod, &labels::of_node("n1", None, &cut), &cut) {
         assert!(!container.id.is_empty() && !container.id.contains('/'));
         let discovered = container.discovered;
         assert!(discovered.meta.iter().all(|(name, _)| is_label_name(name)));

@@ -3,16 +3,9 @@ use crate::discovery::kubernetes::{Options, Pace};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 fn options(kubeconfig: Option<PathBuf>) -> Options {
-    Options {
-        node: "n1".to_owned(),
-        label_selector: String::new(),
-        kubeconfig,
-        wants: Arc::new(|_| true),
-        pace: Pace::default(),
-    }
+    Options { node: "n1".to_owned(), label_selector: String::new(), kubeconfig, pace: Pace::default() }
 }
 
 fn locate(
@@ -144,15 +137,31 @@ fn servers() {
         assert_eq!((cluster.to_string().as_str(), cluster.prefix.as_str()), (expected, prefix));
     }
     for (server, problem) in [
-        ("", "says nothing"),
+        ("", "\"\" says nothing"),
         ("k8s.example:6443", "must begin with https:// or http://"),
         ("ftp://k8s.example", "must begin with https:// or http://"),
-        ("https://user:secret@k8s.example", "may hold a host, a port and a path only"),
-        ("https://k8s.example/?a=b", "may hold a host, a port and a path only"),
+        ("https://user:secret@k8s.example", "\"k8s.example\" may hold a host, a port and a path only"),
+        ("https://secret@k8s.example/a", "\"k8s.example/a\" may hold a host, a port and a path only"),
+        ("https://user:se/cret@k8s.example", "\"k8s.example\" has no valid port"),
+        ("https://user:secret@secret@k8s.example", "\"k8s.example\" may hold a host"),
+        (
+            "https://k8s.example/?token=secret",
+            "\"https://k8s.example/?\" may hold a host, a port and a path only",
+        ),
         ("https://:443", "names no host"),
         ("'https://a b'", "is no URL"),
+        ("https://k8s.example:64430000", "has no valid port"),
+        ("https://k8s.example:65536", "has no valid port"),
+        ("'https://k8s.example:'", "has no valid port"),
+        ("https://k8s.example:0/", "has no valid port"),
+        ("https://k8s.example:+443", "has no valid port"),
+        ("'https://[fd00::1]:'", "has no valid port"),
+        ("http://k8s.example:64430000", "has no valid port"),
     ] {
-        let error = from_entries(&format!("server: {server}"), "token: abc").unwrap_err().to_string();
+        let error = from_entries(&format!("server: {server}"), "token: abc").unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("secret") && !shown.contains("cret@"), "{server}: {shown}");
+        let error = error.to_string();
         assert!(error.contains("cluster \"c\"") && error.contains(problem), "{server}: {error}");
     }
 }

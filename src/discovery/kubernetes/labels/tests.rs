@@ -1,13 +1,12 @@
 use super::{PodContainer, bare_id, of_node};
 use crate::discovery::kubernetes::pod::{Node, Pod};
 use crate::label::LabelSet;
+use crate::metrics::Counter;
 use serde_json::json;
 
-fn of_containers(pod: &Pod, of_node: &LabelSet, wants: &dyn Fn(&str) -> bool) -> Vec<PodContainer> {
-    super::of_containers(pod, of_node, wants).collect()
+fn of_containers(pod: &Pod, of_node: &LabelSet) -> Vec<PodContainer> {
+    super::of_containers(pod, of_node, &Counter::default()).collect()
 }
-
-const ALL: &dyn Fn(&str) -> bool = &|_| true;
 
 fn pod() -> Pod {
     serde_json::from_value(json!({
@@ -54,7 +53,7 @@ fn lines(labels: &LabelSet) -> String {
 
 #[test]
 fn every_label_of_a_container() {
-    let containers = of_containers(&pod(), &of_node("n1", Some(&node()), ALL), ALL);
+    let containers = of_containers(&pod(), &of_node("n1", Some(&node()), &Counter::default()));
     let ids: Vec<_> = containers.iter().map(|container| (&*container.id, container.is_over)).collect();
     assert_eq!(ids, [("aa", false), ("bb", true), ("cc", false)]);
     let web = &containers[0].discovered;
@@ -64,7 +63,7 @@ fn every_label_of_a_container() {
 
 #[test]
 fn the_kind_of_a_container_is_told_truthfully() {
-    let containers = of_containers(&pod(), &LabelSet::default(), ALL);
+    let containers = of_containers(&pod(), &LabelSet::default());
     let kinds: Vec<_> = containers
         .iter()
         .map(|container| {
@@ -78,32 +77,31 @@ fn the_kind_of_a_container_is_told_truthfully() {
 }
 
 #[test]
-fn only_what_is_wanted_is_kept() {
-    let wants = |name: &str| name.starts_with("__meta_kubernetes_pod_label_") || name.ends_with("node_name");
-    let containers = of_containers(&pod(), &of_node("n1", Some(&node()), &wants), &wants);
-    assert_eq!(
-        lines(&containers[0].discovered.meta),
-        "__meta_kubernetes_node_name=n1\n\
-         __meta_kubernetes_pod_label_app_kubernetes_io_name=web\n\
-         __meta_kubernetes_pod_node_name=n1\n"
-    );
-}
-
-#[test]
-fn a_long_annotation_is_cut() {
-    let mut pod = pod();
+fn a_long_annotation_is_cut_and_counted() {
+    let (mut pod, mut node, cut) = (pod(), node(), Counter::default());
+    pod.metadata.annotations.insert("whole".into(), "a".repeat(2048));
+    let _ = super::of_containers(&pod, &of_node("n1", Some(&node), &cut), &cut).count();
+    assert_eq!(cut.get(), 0);
     pod.metadata.annotations.insert("long".into(), "é".repeat(100_000));
-    let meta = &of_containers(&pod, &LabelSet::default(), ALL)[0].discovered.meta;
-    assert_eq!(meta.get("__meta_kubernetes_pod_annotation_long").map(str::len), Some(2048));
+    node.metadata.annotations.insert("long".into(), "a".repeat(2049));
+    let of_node = of_node("n1", Some(&node), &cut);
+    assert_eq!(cut.get(), 1);
+    let containers: Vec<_> = super::of_containers(&pod, &of_node, &cut).collect();
+    // Once for the pod, however many containers it has.
+    assert_eq!((cut.get(), containers.len()), (2, 3));
+    for name in ["pod_annotation_long", "node_annotation_long", "pod_annotation_whole"] {
+        let value = containers[2].discovered.meta.get(&format!("__meta_kubernetes_{name}"));
+        assert_eq!(value.map(str::len), Some(2048), "{name}");
+    }
 }
 
 #[test]
 fn a_pod_of_which_nothing_is_known_has_no_containers() {
-    assert_eq!(of_containers(&Pod::default(), &LabelSet::default(), ALL).len(), 0);
+    assert_eq!(of_containers(&Pod::default(), &LabelSet::default()).len(), 0);
     let bare: Pod =
         serde_json::from_value(json!({ "status": { "containerStatuses": [{ "containerID": "aa" }] } }))
             .unwrap();
-    let meta = &of_containers(&bare, &LabelSet::default(), ALL)[0].discovered.meta;
+    let meta = &of_containers(&bare, &LabelSet::default())[0].discovered.meta;
     assert_eq!(meta.get("__meta_kubernetes_pod_ready"), Some("unknown"));
 }
 
