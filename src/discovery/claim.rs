@@ -154,20 +154,21 @@ impl Sources {
         now: Instant,
     ) -> Option<Claimed> {
         let in_pod = self.claimants.kubernetes && membership.pod.is_some();
-        let known_by = |catalogue: &Catalogue| {
-            membership.containers.iter().find_map(|container| catalogue.get(&container.id))
-        };
+        // The cluster's containers are root's.
+        let of_cluster = || membership.containers.iter().filter(|container| container.user.is_none());
         // The unit that is the container itself tells nothing.
         let is_another = |unit: &Arc<Unit>| !unit.name.as_str().contains(&*innermost.id);
         let claim =
             |source, discovered| Claim::Container { source, discovered, unit: unit().filter(is_another) };
-        if let Some(discovered) = self.claimants.kubernetes.then(|| known_by(&self.kubernetes)).flatten() {
+        if self.claimants.kubernetes
+            && let Some(discovered) = of_cluster().find_map(|container| self.kubernetes.get(&container.id))
+        {
             return Some(claim(Source::Kubernetes, discovered).settled());
         }
         if !in_pod && !self.claimants.containers {
             return None;
         }
-        let told = known_by(&self.runtimes);
+        let told = membership.containers.iter().find_map(|container| self.runtimes.get(&container.key()));
         let is_of_pod = in_pod || told.as_ref().is_some_and(|told| told.labels.get("pod").is_some());
         let is_waiting = match &told {
             // The runtime knows at once; the API server, which knows more, some seconds later.

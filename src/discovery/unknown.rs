@@ -152,7 +152,7 @@ mod tests {
     use std::time::Instant;
 
     fn container() -> ContainerId {
-        ContainerId { engine: None, id: "a".into() }
+        ContainerId { engine: None, id: "a".into(), user: None }
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
     fn a_full_queue_is_counted_and_nothing_waits_for_it() {
         let (sender, _requests) = bounded(1);
         let unknown = Unknown::new(sender);
-        let other = ContainerId { engine: None, id: "b".into() };
+        let other = ContainerId { engine: None, id: "b".into(), user: None };
         unknown.awaits(&container(), true, Instant::now());
         unknown.awaits(&other, true, Instant::now());
         assert_eq!((unknown.asked.get(), unknown.refused.get()), (1, 1));

@@ -115,6 +115,24 @@ fn of_containers_in_containers_the_innermost_known_one_claims() {
     assert_eq!(fixture.claim(&path, LATER), r#"container {container="inner"}"#);
 }
 
+/// Below their own slice users name cgroups as they please.
+#[test]
+fn no_user_has_the_name_of_what_is_another_s() {
+    let fixture = fixture(ALL);
+    let path = |user: u32| format!("/user.slice/user-{user}.slice/user@{user}.service/libpod-{A}.scope");
+    fixture.sources.runtimes.put(A, named("container", "root's"));
+    fixture.sources.runtimes.put(&format!("user-1001/{A}"), named("container", "another's"));
+    fixture.sources.kubernetes.put(A, named("pod", "the cluster's"));
+    assert_eq!(fixture.claim(&path(1000), LATER), r#"container {containerid="podman://A"} ?"#);
+    assert_eq!(fixture.requests.try_recv().unwrap().user, Some(1000));
+    fixture.sources.runtimes.put(&format!("user-1000/{A}"), named("container", "own"));
+    assert_eq!(fixture.claim(&path(1000), LATER), r#"container {container="own"}"#);
+    assert_eq!(fixture.claim(&path(1001), LATER), r#"container {container="another's"}"#);
+    let pod = "7f3c1c52-9d0a-4b7e-8f57-0a1b2c3d4e5f";
+    let path = format!("/user.slice/user-1002.slice/kubepods/pod{pod}/{A}");
+    assert_eq!(fixture.claim(&path, LATER), r#"container {containerid="A"} ?"#);
+}
+
 #[test]
 fn who_is_of_no_interest_is_the_hosts_or_nobodys() {
     let path = format!("/docker/{A}");

@@ -13,7 +13,7 @@ pub(super) const FORGET: Duration = Duration::from_secs(3600);
 /// Containers that are remembered; a container beyond that is asked for at every request.
 const MAX_ENTRIES: usize = 64 * 1024;
 
-/// By id.
+/// By key, as [`ContainerId::key`](crate::discovery::container::ContainerId::key) tells.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     entries: HashMap<Box<str>, Entry>,

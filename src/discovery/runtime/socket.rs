@@ -222,9 +222,7 @@ impl Socket {
                 let mut client = self.engine_api(found).await?;
                 match server {
                     Server::Docker => docker::ask(&mut client, id).await,
-                    Server::Podman { version } => {
-                        podman::ask(&mut client, &version, id, self.place.user).await
-                    }
+                    Server::Podman { version } => podman::ask(&mut client, &version, id).await,
                 }
             }
             Identity::Cri => match self.cri(found).await? {
@@ -236,7 +234,16 @@ impl Socket {
     }
 
     async fn identify(&self, found: &Found) -> Result<Identity, AskError> {
-        let engine_api = async { Ok(Identity::EngineApi(self.engine_api(found).await?.identify().await?)) };
+        let engine_api = async {
+            let mut client = self.engine_api(found).await?;
+            match client.identify().await? {
+                // Root's is trusted with every container of root's, and is listened to.
+                Server::Docker if self.place.user.is_some() => {
+                    Err(client.malformed("answer of Podman", None))
+                }
+                server => Ok(Identity::EngineApi(server)),
+            }
+        };
         let cri =
             async { Ok(if self.cri(found).await?.is_some() { Identity::Cri } else { Identity::Nobody }) };
         match self.place.kind {

@@ -8,7 +8,7 @@ use super::place::{Options, Place};
 use super::socket::{Outcome, Socket};
 use super::{Kind, watch};
 use crate::discovery::catalogue::Catalogue;
-use crate::discovery::container::{ContainerId, Engine};
+use crate::discovery::container::{ContainerId, Engine, key};
 use crate::discovery::status::SourceStatus;
 use crate::metrics::Exposition;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
@@ -123,7 +123,7 @@ impl Runtimes {
     /// Podman is left alone: its service is started by the first connection.
     async fn greet(self: Arc<Self>) {
         self.tell_absence();
-        let sockets = self.sockets(self.options.places());
+        let sockets = self.sockets(self.options.places(None));
         let is_wanted = |socket: &&Arc<Socket>| socket.place.kind != Some(Kind::Podman) && socket.is_there();
         let asked: Vec<_> = sockets.iter().filter(is_wanted).cloned().collect();
         self.ask_all(&asked, NO_ID).await;
@@ -146,9 +146,14 @@ impl Runtimes {
         if let Some(answer) = self.find_nameless(container) {
             return answer;
         }
-        self.known().request(id, now);
+        // No other runtime of users is asked.
+        if container.user.is_some() && container.engine != Some(Engine::Podman) {
+            return Answer::Unknown;
+        }
+        let key = container.key();
+        self.known().request(&key, now);
         let listening_since = |path: &Path| self.socket(path)?.listening_since();
-        if self.known().is_fresh(id, now, listening_since) && self.catalogue.get(id).is_some() {
+        if self.known().is_fresh(&key, now, listening_since) && self.catalogue.get(&key).is_some() {
             return Answer::Known;
         }
         self.tell_absence();
@@ -157,7 +162,7 @@ impl Runtimes {
 
     /// Those that no one can be asked about.
     fn find_nameless(&self, container: &ContainerId) -> Option<Answer> {
-        let id = &*container.id;
+        let (id, key) = (&*container.id, container.key());
         let discovered = match container.engine? {
             engine @ Engine::BuildKit => {
                 nameless(engine.name(), None, id, "__meta_docker_build_kit_container_id")
@@ -165,33 +170,28 @@ impl Runtimes {
             engine @ Engine::Lxc => nameless(engine.name(), Some(id), id, "__meta_lxc_container_id"),
             _ => return None,
         };
-        let is_kept = self.catalogue.put(id, discovered);
+        let is_kept = self.catalogue.put(&key, discovered);
         if is_kept {
-            self.known().learn(id, None, Instant::now());
+            self.known().learn(&key, None, Instant::now());
         }
         Some(if is_kept { Answer::Known } else { Answer::Failed })
     }
 
-    /// Asks those who should know first, then the other runtimes of root, and users only for what is theirs.
+    /// Asks those who should know first, then the other runtimes; for what is a user's only the user's.
     async fn ask_in_order(&self, container: &ContainerId) -> Answer {
         let best = container.engine.and_then(Kind::of);
         let is_best = |socket: &Arc<Socket>| best.is_none_or(|kind| socket.kind() == kind);
         let (first, second): (Vec<_>, Vec<_>) =
-            self.sockets(self.options.places()).into_iter().partition(is_best);
-        let of_users =
-            || if best == Some(Kind::Podman) { self.options.places_of_users() } else { Vec::new() };
+            self.sockets(self.options.places(container.user)).into_iter().partition(is_best);
         let id = &*container.id;
         let mut answer = self.ask_all(&first, id).await;
-        if answer != Answer::Known {
-            // Of who is not likely to know it only good news counts.
-            for others in [second, self.sockets(of_users())] {
-                if self.ask_all(&others, id).await == Answer::Known {
-                    return Answer::Known;
-                }
-            }
+        // Of who is not likely to know it only good news counts.
+        if answer != Answer::Known && self.ask_all(&second, id).await == Answer::Known {
+            answer = Answer::Known;
         }
         // What was told before stays in force, unless the same runtime says otherwise.
-        if self.known().teller(id).is_some() && self.catalogue.get(id).is_some() {
+        let key = container.key();
+        if self.known().teller(&key).is_some() && self.catalogue.get(&key).is_some() {
             answer = Answer::Known;
         }
         answer
@@ -228,7 +228,7 @@ impl Runtimes {
         self.take_in(socket, id, outcome);
     }
 
-    /// Asks for all containers that a socket told of.
+    /// Asks for all containers that a socket of root's told of.
     pub(super) async fn ask_for_all_of(&self, socket: &Arc<Socket>) {
         let ids = self.known().told_by(&socket.path);
         for id in ids {
@@ -236,29 +236,32 @@ impl Runtimes {
         }
     }
 
-    /// Takes in that a container is gone.
-    pub(super) fn lose(&self, id: &str) {
-        self.known().forget(id);
-        self.catalogue.remove(id, Instant::now());
+    /// Takes in that a container is gone, if the socket that says so has told of it.
+    pub(super) fn lose(&self, socket: &Socket, id: &str) {
+        let key = key(socket.place.user, id);
+        let mut known = self.known();
+        if known.teller(&key) == Some(&*socket.path) {
+            known.forget(&key);
+            self.catalogue.remove(&key, Instant::now());
+        }
     }
 
-    /// Takes in what a socket told of a container.
+    /// Takes in what a socket told of a container. Whatever a user's tells is of a container of that user's.
     fn take_in(&self, socket: &Arc<Socket>, id: &str, outcome: Outcome) -> Answer {
+        let key = key(socket.place.user, id);
         match outcome {
             Outcome::Known(Description { discovered, dropped }) => {
                 self.works(socket);
                 self.figures.dropped_labels.add(dropped);
-                if !self.catalogue.put(id, discovered) {
+                if !self.catalogue.put(&key, discovered) {
                     return Answer::Failed;
                 }
-                self.known().learn(id, Some(socket.path.clone()), Instant::now());
+                self.known().learn(&key, Some(socket.path.clone()), Instant::now());
                 Answer::Known
             }
             Outcome::Unknown => {
                 self.works(socket);
-                if self.is_told_by(id, socket) {
-                    self.lose(id);
-                }
+                self.lose(socket, id);
                 Answer::Unknown
             }
             Outcome::Absent => Answer::Unknown,
@@ -305,13 +308,9 @@ impl Runtimes {
         !self.all().values().any(|other| is_other(other) && other.has_answered())
     }
 
-    fn is_told_by(&self, id: &str, socket: &Socket) -> bool {
-        self.known().teller(id) == Some(&*socket.path)
-    }
-
     /// Kinds of which there is no socket are off.
     pub(super) fn tell_absence(&self) {
-        let sockets = self.sockets(self.options.places());
+        let sockets = self.sockets(self.options.places(None));
         for kind in Kind::ALL {
             let is_one = |socket: &Arc<Socket>| socket.kind() == kind && socket.is_there();
             // A user's is looked for only where a container may be theirs.

@@ -1,6 +1,7 @@
 //! The whole source against daemons of the tests' own.
 
 mod daemon;
+mod users;
 
 use super::{Answer, Kind, Options, Place, Runtimes};
 use crate::discovery::catalogue::Catalogue;
@@ -59,12 +60,20 @@ impl Running {
     }
 
     fn request(&self, engine: Option<Engine>, id: &str) {
-        let container = ContainerId { engine, id: id.into() };
+        self.request_of(None, engine, id);
+    }
+
+    fn request_of(&self, user: Option<u32>, engine: Option<Engine>, id: &str) {
+        let container = ContainerId { engine, id: id.into(), user };
         self.requests.as_ref().unwrap().send_blocking(container).unwrap();
     }
 
     fn ask(&self, engine: Option<Engine>, id: &str) -> Answer {
-        self.request(engine, id);
+        self.ask_of(None, engine, id)
+    }
+
+    fn ask_of(&self, user: Option<u32>, engine: Option<Engine>, id: &str) -> Answer {
+        self.request_of(user, engine, id);
         let late = async {
             smol::Timer::after(LIMIT).await;
             panic!("no answer for {id}");

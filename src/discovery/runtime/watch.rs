@@ -66,7 +66,7 @@ async fn listen(runtimes: &Runtimes, socket: &Arc<Socket>) -> Result<(), AskErro
             }
             Some(Event::Destroyed(id)) => {
                 runtimes.figures.events.increment();
-                runtimes.lose(&id);
+                runtimes.lose(socket, &id);
             }
             Some(Event::Other) => {}
             None => runtimes.figures.bad_events.increment(),
