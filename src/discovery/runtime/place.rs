@@ -50,11 +50,6 @@ impl Place {
             None => Self::new(path, None),
         }
     }
-
-    /// Whose status tells of it as long as it has not told what it is.
-    pub(super) fn guess(&self) -> Kind {
-        self.kind.unwrap_or(Kind::Cri)
-    }
 }
 
 impl Options {

@@ -38,7 +38,10 @@ pub(super) struct Socket {
 struct State {
     circuit: Circuit,
     file: Option<FileIdentity>,
+    /// Unless it failed when it was last asked.
     identity: Option<Identity>,
+    /// What it was when it last answered.
+    kind: Option<Kind>,
     /// Since when it has been telling of changes.
     listening_since: Option<Instant>,
     is_watched: bool,
@@ -54,6 +57,16 @@ enum Identity {
     Cri,
     /// A containerd that serves others, but no CRI.
     Nobody,
+}
+
+impl Identity {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::EngineApi(Server::Docker) => Kind::Docker,
+            Self::EngineApi(Server::Podman { .. }) => Kind::Podman,
+            Self::Cri | Self::Nobody => Kind::Cri,
+        }
+    }
 }
 
 /// What came of asking a socket for one container.
@@ -122,14 +135,19 @@ impl Socket {
         }
     }
 
-    /// Its kind, as far as that is known.
-    pub(super) fn kind(&self) -> Kind {
-        match &self.state().identity {
-            Some(Identity::EngineApi(Server::Docker)) => Kind::Docker,
-            Some(Identity::EngineApi(Server::Podman { .. })) => Kind::Podman,
-            Some(Identity::Cri | Identity::Nobody) => Kind::Cri,
-            None => self.place.guess(),
-        }
+    /// Its kind, if that is known.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        self.state().kind.or(self.place.kind)
+    }
+
+    /// Whether it is of a kind, for all that is known.
+    pub(super) fn may_be(&self, kind: Kind) -> bool {
+        self.kind().is_none_or(|known| known == kind)
+    }
+
+    /// Whose status tells of it, also as long as it has not told what it is.
+    pub(super) fn status_kind(&self) -> Kind {
+        self.kind().unwrap_or(Kind::Cri)
     }
 
     /// Whether there is a socket. What cannot be looked at is there.
@@ -206,7 +224,8 @@ impl Socket {
         let file = identity(&metadata);
         let mut state = self.state();
         if state.file != Some(file) {
-            (state.file, state.circuit, state.identity) = (Some(file), Circuit::default(), None);
+            (state.file, state.circuit) = (Some(file), Circuit::default());
+            (state.identity, state.kind) = (None, None);
         }
         Ok(Some(Found { path, file, _open: open }))
     }
@@ -216,7 +235,11 @@ impl Socket {
             Some(identity) if identity != Identity::Nobody => identity,
             _ => self.identify(found).await?,
         };
-        self.state().identity = Some(identity.clone());
+        {
+            let mut state = self.state();
+            state.kind = Some(identity.kind());
+            state.identity = Some(identity.clone());
+        }
         match identity {
             Identity::EngineApi(server) => {
                 let mut client = self.engine_api(found).await?;

@@ -156,8 +156,10 @@ impl Runtimes {
         if self.known().is_fresh(&key, now, listening_since) && self.catalogue.get(&key).is_some() {
             return Answer::Known;
         }
+        let answer = self.ask_in_order(container).await;
+        // After the answers, which tell what each socket is.
         self.tell_absence();
-        self.ask_in_order(container).await
+        answer
     }
 
     /// Those that no one can be asked about.
@@ -180,7 +182,7 @@ impl Runtimes {
     /// Asks those who should know first, then the other runtimes; for what is a user's only the user's.
     async fn ask_in_order(&self, container: &ContainerId) -> Answer {
         let best = container.engine.and_then(Kind::of);
-        let is_best = |socket: &Arc<Socket>| best.is_none_or(|kind| socket.kind() == kind);
+        let is_best = |socket: &Arc<Socket>| best.is_none_or(|kind| socket.may_be(kind));
         let (first, second): (Vec<_>, Vec<_>) =
             self.sockets(self.options.places(container.user)).into_iter().partition(is_best);
         let id = &*container.id;
@@ -276,7 +278,7 @@ impl Runtimes {
             Outcome::Failed(error) => {
                 self.take_in_error(socket, &error);
                 if self.is_alone(socket) {
-                    self.statuses[socket.kind() as usize].failing(&error);
+                    self.statuses[socket.status_kind() as usize].failing(&error);
                 }
                 Answer::Failed
             }
@@ -289,12 +291,12 @@ impl Runtimes {
 
     /// Counts what a socket did not answer.
     pub(super) fn take_in_error(&self, socket: &Socket, error: &AskError) {
-        self.figures.error(socket.kind(), error.reason());
+        self.figures.error(socket.status_kind(), error.reason());
         log::debug!(socket:% = socket.path.display(), error:% = error; "container runtime did not answer");
     }
 
     fn works(&self, socket: &Arc<Socket>) {
-        self.statuses[socket.kind() as usize].working();
+        self.statuses[socket.status_kind() as usize].working();
         if socket.wants_listener() {
             // There are never so many.
             let _ = self.unheard.0.try_send(socket.clone());
@@ -304,18 +306,18 @@ impl Runtimes {
     /// Whether no other socket of its kind works: one that does is enough for all to be well, as far as anyone can
     /// tell.
     fn is_alone(&self, socket: &Arc<Socket>) -> bool {
-        let is_other = |other: &Arc<Socket>| !Arc::ptr_eq(other, socket) && other.kind() == socket.kind();
+        let is_other =
+            |other: &Arc<Socket>| !Arc::ptr_eq(other, socket) && other.status_kind() == socket.status_kind();
         !self.all().values().any(|other| is_other(other) && other.has_answered())
     }
 
     /// Kinds of which there is no socket are off.
     pub(super) fn tell_absence(&self) {
-        let sockets = self.sockets(self.options.places(None));
+        let mut sockets = self.sockets(self.options.places(None));
+        // A user's is looked for only where a container is theirs.
+        sockets.extend(self.all().values().filter(|socket| socket.place.user.is_some()).cloned());
         for kind in Kind::ALL {
-            let is_one = |socket: &Arc<Socket>| socket.kind() == kind && socket.is_there();
-            // A user's is looked for only where a container may be theirs.
-            let is_known = self.all().values().any(|socket| socket.kind() == kind && socket.has_answered());
-            if !is_known && !sockets.iter().any(is_one) {
+            if !sockets.iter().any(|socket| socket.may_be(kind) && socket.is_there()) {
                 self.statuses[kind as usize].off(&self.options.absence(kind));
             }
         }

@@ -291,6 +291,30 @@ fn a_socket_of_any_kind_may_be_given() {
     }
 }
 
+/// A container that starts in an outage is asked for again in seconds if that is known to be one.
+#[test]
+fn a_socket_that_was_given_fails_as_what_it_is() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    let running = Running::start(Options { socket_path: Some(path("docker")), places: None });
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
+    assert_eq!((running.state(Kind::Cri), running.state(Kind::Podman)), (State::Off, State::Off));
+    eventually("somebody listens", || docker.listeners() == 1);
+    docker.break_down();
+    for when in ["failing", "resting"] {
+        assert_eq!(running.ask(Some(Engine::Docker), B), Answer::Failed, "{when}");
+    }
+    assert_eq!((running.state(Kind::Docker), running.state(Kind::Cri)), (State::Failing, State::Off));
+    let errors = |runtime: &str| {
+        running.metric(&format!(r#"container_runtime_errors_total{{runtime="{runtime}",reason="protocol"}}"#))
+    };
+    assert_eq!((errors("docker"), errors("cri")), (1, 0));
+    let _hanging = Fault::Hanging.start(&path("hanging"));
+    let running = Running::start(Options { socket_path: Some(path("hanging")), places: None });
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Failed, "it may be Docker's");
+}
+
 #[test]
 fn what_no_runtime_can_be_asked_about_is_known_by_its_id() {
     let running = Running::at([]);

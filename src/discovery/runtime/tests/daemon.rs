@@ -31,6 +31,7 @@ struct Shared {
     streams: Mutex<Vec<UnixStream>>,
     listeners: Mutex<Vec<UnixStream>>,
     inspections: AtomicUsize,
+    is_broken: AtomicBool,
     is_over: AtomicBool,
 }
 
@@ -47,6 +48,9 @@ impl Engine {
                 let stream = stream.unwrap();
                 if serving.is_over.load(Ordering::SeqCst) {
                     return;
+                }
+                if serving.is_broken.load(Ordering::SeqCst) {
+                    continue;
                 }
                 serving.streams.lock().unwrap().push(stream.try_clone().unwrap());
                 let serving = serving.clone();
@@ -79,6 +83,11 @@ impl Engine {
     /// How often a container was asked for.
     pub(super) fn inspections(&self) -> usize {
         self.shared.inspections.load(Ordering::SeqCst)
+    }
+
+    /// Closes every new connection at once.
+    pub(super) fn break_down(&self) {
+        self.shared.is_broken.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn event(&self, action: &str, id: &str) {
