@@ -48,18 +48,17 @@ impl Known {
         self.entries.remove(id);
     }
 
-    /// Whether what was told of a container still holds. `listening_since` is since when a socket has been telling
-    /// of changes.
+    /// Whether what was told of a container still holds. `still_holds` tells whether what a socket told at a time
+    /// does for longer than usual.
     pub(super) fn is_fresh(
         &self,
         id: &str,
         now: Instant,
-        listening_since: impl Fn(&Path) -> Option<Instant>,
+        still_holds: impl Fn(&Path, Instant) -> bool,
     ) -> bool {
         self.entries.get(id).is_some_and(|entry| {
             let Some(socket) = &entry.socket else { return true };
-            now.duration_since(entry.asked) < FRESH
-                || listening_since(socket).is_some_and(|since| entry.asked >= since)
+            now.duration_since(entry.asked) < FRESH || still_holds(socket, entry.asked)
         })
     }
 
@@ -108,20 +107,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_holds_for_minutes_and_longer_where_changes_are_told() {
+    fn what_was_told_holds_for_minutes_and_longer_where_the_socket_says_so() {
         let (mut known, now) = (Known::default(), Instant::now());
         known.learn("a", socket(), now);
         let second = Duration::from_secs(1);
-        let cases = [
-            (FRESH - second, None, true),
-            (FRESH, None, false),
-            (FRESH, Some(now - second), true),
-            (FRESH, Some(now + second), false),
-        ];
-        for (age, since, expected) in cases {
-            assert_eq!(known.is_fresh("a", now + age, |_| since), expected, "{age:?} {since:?}");
+        for (age, lasts, expected) in
+            [(FRESH - second, false, true), (FRESH, false, false), (FRESH, true, true)]
+        {
+            let still_holds = |path: &Path, asked| {
+                assert_eq!((path, asked), (Path::new(SOCKET), now));
+                lasts
+            };
+            assert_eq!(known.is_fresh("a", now + age, still_holds), expected, "{age:?} {lasts}");
         }
-        assert!(!known.is_fresh("b", now, |_| None));
+        assert!(!known.is_fresh("b", now, |_, _| true));
     }
 
     #[test]

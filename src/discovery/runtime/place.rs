@@ -23,11 +23,12 @@ pub struct Place {
     pub user: Option<u32>,
 }
 
-/// The sockets that are looked for. Of paths that lead to the same socket the first counts.
+/// The sockets that are looked for. Of paths that lead to the same socket the first counts: where Podman is in
+/// Docker's place, that is a link.
 const KNOWN: [(&str, Kind); 10] = [
+    ("/run/podman/podman.sock", Kind::Podman),
     ("/run/docker.sock", Kind::Docker),
     ("/var/run/docker.sock", Kind::Docker),
-    ("/run/podman/podman.sock", Kind::Podman),
     ("/run/containerd/containerd.sock", Kind::Cri),
     ("/run/crio/crio.sock", Kind::Cri),
     ("/var/run/crio/crio.sock", Kind::Cri),
@@ -41,6 +42,12 @@ impl Place {
     /// A socket of root's.
     pub fn new(path: impl Into<PathBuf>, kind: Option<Kind>) -> Self {
         Self { path: path.into(), kind, user: None }
+    }
+
+    /// Whether whoever listens is a daemon, and not systemd, which starts one at the first connection: Docker,
+    /// Podman and cri-dockerd, which connects to Docker, come with a unit for that.
+    pub(super) fn is_daemons_own(&self) -> bool {
+        self.kind == Some(Kind::Cri) && !self.path.ends_with("cri-dockerd.sock")
     }
 
     /// The socket that the operator names. A user's stays the user's.
@@ -97,6 +104,14 @@ mod tests {
         let theirs = Place { path: path.into(), kind: Some(Kind::Podman), user: Some(1000) };
         assert_eq!(options.places(Some(1000)), [theirs]);
         assert_eq!((options.places(None), options.places(Some(1001))), (vec![], vec![]));
+    }
+
+    #[test]
+    fn only_a_daemon_that_runs_is_greeted() {
+        let places = Options::default().places(None);
+        let greeted: Vec<_> = places.iter().filter(|place| place.is_daemons_own()).collect();
+        assert_eq!(greeted.len(), 6);
+        assert!(greeted.iter().all(|place| !place.path.to_string_lossy().contains("docker")), "{greeted:?}");
     }
 
     #[test]

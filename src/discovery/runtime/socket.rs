@@ -44,10 +44,12 @@ struct State {
     kind: Option<Kind>,
     /// Since when it has been telling of changes.
     listening_since: Option<Instant>,
+    /// It has ceased to, and it is not known whether there is a daemon.
+    may_sleep: bool,
     is_watched: bool,
 }
 
-/// Which file is at the path: a daemon that is restarted makes a new one.
+/// Which file is at the path: a daemon that is restarted makes a new one, unless the socket is systemd's.
 type FileIdentity = (u64, u64, i64, i64);
 
 /// Who answers.
@@ -171,8 +173,29 @@ impl Socket {
         self.state().listening_since
     }
 
-    pub(super) fn set_listening(&self, since: Option<Instant>) {
-        self.state().listening_since = since;
+    /// Takes in that it tells of changes from now on.
+    pub(super) fn begin_listening(&self) {
+        let mut state = self.state();
+        (state.listening_since, state.may_sleep) = (Some(Instant::now()), false);
+    }
+
+    /// Takes in that it has ceased to, if it ever did; `may_sleep` if there may be no daemon any more.
+    pub(super) fn end_listening(&self, may_sleep: bool) {
+        let mut state = self.state();
+        state.may_sleep = state.listening_since.take().is_some() && may_sleep;
+        // What it answered before says nothing of whether it is there.
+        let _ = self.answered.1.try_recv();
+    }
+
+    /// Whether a connection may start a daemon that nobody has started: any socket of Docker may be systemd's.
+    pub(super) fn may_sleep(&self) -> bool {
+        self.kind() == Some(Kind::Docker) && self.listening_since().is_none()
+    }
+
+    /// Whether what it told of a container holds, although it has not told so since `asked`.
+    pub(super) fn still_holds(&self, asked: Instant) -> bool {
+        let state = self.state();
+        state.may_sleep || state.listening_since.is_some_and(|since| asked >= since)
     }
 
     /// Whether it is Docker's and nobody listens to it; from then on somebody does.
@@ -183,10 +206,8 @@ impl Socket {
         wants
     }
 
-    /// Waits until it answers again.
+    /// Waits until it has answered since it ceased to tell of changes.
     pub(super) async fn answers(&self) {
-        // An answer of before.
-        let _ = self.answered.1.try_recv();
         let _ = self.answered.1.recv().await;
     }
 

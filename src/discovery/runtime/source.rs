@@ -119,12 +119,12 @@ impl Runtimes {
         work.or(self.listen()).or(self.tidy()).await;
     }
 
-    /// Looks at what is there, so that its status is known, and Docker is listened to, before the first request.
-    /// Podman is left alone: its service is started by the first connection.
+    /// Looks at what is there, so that its status is known before the first request. What the first connection may
+    /// start is left alone until a container is met that may be its own.
     async fn greet(self: Arc<Self>) {
         self.tell_absence();
         let sockets = self.sockets(self.options.places(None));
-        let is_wanted = |socket: &&Arc<Socket>| socket.place.kind != Some(Kind::Podman) && socket.is_there();
+        let is_wanted = |socket: &&Arc<Socket>| socket.place.is_daemons_own() && socket.is_there();
         let asked: Vec<_> = sockets.iter().filter(is_wanted).cloned().collect();
         self.ask_all(&asked, NO_ID).await;
     }
@@ -152,8 +152,9 @@ impl Runtimes {
         }
         let key = container.key();
         self.known().request(&key, now);
-        let listening_since = |path: &Path| self.socket(path)?.listening_since();
-        if self.known().is_fresh(&key, now, listening_since) && self.catalogue.get(&key).is_some() {
+        let still_holds =
+            |path: &Path, asked| self.socket(path).is_some_and(|socket| socket.still_holds(asked));
+        if self.known().is_fresh(&key, now, still_holds) && self.catalogue.get(&key).is_some() {
             return Answer::Known;
         }
         let answer = self.ask_in_order(container).await;
@@ -179,17 +180,28 @@ impl Runtimes {
         Some(if is_kept { Answer::Known } else { Answer::Failed })
     }
 
-    /// Asks those who should know first, then the other runtimes; for what is a user's only the user's.
+    /// Asks those who should know first, then the other runtimes; for what is a user's only the user's. A Docker
+    /// that may sleep is asked only for a container that may be its own, and last if it may be another's.
     async fn ask_in_order(&self, container: &ContainerId) -> Answer {
         let best = container.engine.and_then(Kind::of);
-        let is_best = |socket: &Arc<Socket>| best.is_none_or(|kind| socket.may_be(kind));
-        let (first, second): (Vec<_>, Vec<_>) =
-            self.sockets(self.options.places(container.user)).into_iter().partition(is_best);
+        let is_first = |socket: &Arc<Socket>| match best {
+            Some(kind) => socket.may_be(kind),
+            None => !socket.may_sleep(),
+        };
+        let (first, mut second): (Vec<_>, Vec<_>) =
+            self.sockets(self.options.places(container.user)).into_iter().partition(is_first);
+        if best.is_some() {
+            second.retain(|socket| !socket.may_sleep());
+        }
         let id = &*container.id;
         let mut answer = self.ask_all(&first, id).await;
-        // Of who is not likely to know it only good news counts.
-        if answer != Answer::Known && self.ask_all(&second, id).await == Answer::Known {
-            answer = Answer::Known;
+        if answer != Answer::Known {
+            answer = match self.ask_all(&second, id).await {
+                // Of who is not likely to know it only good news counts.
+                Answer::Failed if best.is_some() => answer,
+                Answer::Unknown => answer,
+                other => other,
+            };
         }
         // What was told before stays in force, unless the same runtime says otherwise.
         let key = container.key();

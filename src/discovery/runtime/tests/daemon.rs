@@ -31,6 +31,7 @@ struct Shared {
     streams: Mutex<Vec<UnixStream>>,
     listeners: Mutex<Vec<UnixStream>>,
     inspections: AtomicUsize,
+    connections: AtomicUsize,
     is_broken: AtomicBool,
     is_over: AtomicBool,
 }
@@ -49,6 +50,7 @@ impl Engine {
                 if serving.is_over.load(Ordering::SeqCst) {
                     return;
                 }
+                serving.connections.fetch_add(1, Ordering::SeqCst);
                 if serving.is_broken.load(Ordering::SeqCst) {
                     continue;
                 }
@@ -85,6 +87,20 @@ impl Engine {
         self.shared.inspections.load(Ordering::SeqCst)
     }
 
+    /// How many connections there were.
+    pub(super) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Closes all connections, as a daemon that ends whose socket is systemd's.
+    pub(super) fn hang_up(&self) {
+        for stream in self.shared.streams.lock().unwrap().drain(..) {
+            // It may be closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        self.shared.listeners.lock().unwrap().clear();
+    }
+
     /// Closes every new connection at once.
     pub(super) fn break_down(&self) {
         self.shared.is_broken.store(true, Ordering::SeqCst);
@@ -97,7 +113,8 @@ impl Engine {
     /// A line of the stream of events, of whatever kind.
     pub(super) fn line(&self, line: &str) {
         for mut stream in &*self.shared.listeners.lock().unwrap() {
-            write!(stream, "{:x}\r\n{line}\n\r\n", line.len() + 1).unwrap();
+            // Who has heard enough breaks off.
+            let _ = write!(stream, "{:x}\r\n{line}\n\r\n", line.len() + 1);
         }
     }
 }
@@ -109,10 +126,7 @@ impl Drop for Engine {
         UnixStream::connect(&self.path).unwrap();
         self.thread.take().unwrap().join().unwrap();
         std::fs::remove_file(&self.path).unwrap();
-        for stream in &*self.shared.streams.lock().unwrap() {
-            // It may be closed already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.hang_up();
     }
 }
 
