@@ -168,6 +168,10 @@ impl Sources {
         if !in_pod && !self.claimants.containers {
             return None;
         }
+        if !in_pod && matches!(innermost.engine, Some(Engine::Lxc | Engine::BuildKit)) {
+            // No one can be asked about it.
+            return Some(claim(Source::Container, Arc::new(nameless(innermost, None))).settled());
+        }
         let told = membership.containers.iter().find_map(|container| self.runtimes.get(&container.key()));
         let is_of_pod = in_pod || told.as_ref().is_some_and(|told| told.labels.get("pod").is_some());
         let is_waiting = match &told {

@@ -115,6 +115,34 @@ fn of_containers_in_containers_the_innermost_known_one_claims() {
     assert_eq!(fixture.claim(&path, LATER), r#"container {container="inner"}"#);
 }
 
+#[test]
+fn whom_no_one_can_be_asked_about_is_known_by_its_id_at_once() {
+    let fixture = fixture(ALL);
+    let build = "mmx1dcu3bn04u8mln3qb4znvw";
+    let build_path = format!("/docker/buildkit/{build}");
+    for (path, labels, meta) in [
+        (
+            "/lxc.payload.web-1/init.scope",
+            r#"{container="web-1",containerid="lxc://web-1"}"#,
+            "lxc_container_id",
+        ),
+        (
+            &*build_path,
+            r#"{containerid="buildkit://mmx1dcu3bn04u8mln3qb4znvw"}"#,
+            "docker_build_kit_container_id",
+        ),
+    ] {
+        assert_eq!(fixture.claim(path, Duration::ZERO), format!("container {labels}"));
+        let cgroups = Cgroups::parse(format!("0::{path}\n").as_bytes());
+        let Claim::Container { discovered, .. } = fixture.sources.claim(cgroups.as_ref(), fixture.now).claim
+        else {
+            panic!("no container");
+        };
+        assert!(discovered.meta.get(&format!("__meta_{meta}")).is_some(), "{}", discovered.meta);
+    }
+    assert!(fixture.requests.is_empty());
+}
+
 /// Below their own slice users name cgroups as they please.
 #[test]
 fn no_user_has_the_name_of_what_is_another_s() {

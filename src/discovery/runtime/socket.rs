@@ -128,7 +128,10 @@ impl Socket {
                 answer.map_or(Outcome::Unknown, Outcome::Known)
             }
             // Who does not say who it is cannot be asked for any container.
-            Err(error) if state.identity.is_some() && error.is_of_one_container() => Outcome::Refused(error),
+            Err(error) if state.identity.is_some() && error.is_of_one_container() => {
+                state.circuit.succeed();
+                Outcome::Refused(error)
+            }
             Err(error) => {
                 state.circuit.fail(Instant::now(), chance());
                 state.identity = None;
@@ -194,6 +197,10 @@ impl Socket {
 
     /// Whether what it told of a container holds, although it has not told so since `asked`.
     pub(super) fn still_holds(&self, asked: Instant) -> bool {
+        // What the CRI tells cannot change as long as there is the container.
+        if self.kind() == Some(Kind::Cri) {
+            return true;
+        }
         let state = self.state();
         state.may_sleep || state.listening_since.is_some_and(|since| asked >= since)
     }
@@ -204,6 +211,11 @@ impl Socket {
         let wants = !state.is_watched && state.identity == Some(Identity::EngineApi(Server::Docker));
         state.is_watched |= wants;
         wants
+    }
+
+    /// Takes in that nobody can listen to it now.
+    pub(super) fn has_no_listener(&self) {
+        self.state().is_watched = false;
     }
 
     /// Waits until it has answered since it ceased to tell of changes.

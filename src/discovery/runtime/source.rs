@@ -1,6 +1,6 @@
 //! Requests for containers, and their answers: whom to ask in which order.
 
-use super::description::{Description, nameless};
+use super::description::Description;
 use super::error::AskError;
 use super::figures::Figures;
 use super::known::Known;
@@ -24,7 +24,7 @@ const PARALLEL: usize = 16;
 /// How often what is long gone is forgotten.
 const TIDY: Duration = Duration::from_secs(60);
 /// Sockets of Docker that wait to be listened to.
-const MAX_UNHEARD: usize = 16;
+pub(super) const MAX_UNHEARD: usize = 16;
 /// Longest id that is asked for.
 const MAX_ID: usize = 255;
 /// An id that no container has: the answer tells whether the runtime works.
@@ -116,7 +116,7 @@ impl Runtimes {
                 worker.await;
             }
         };
-        work.or(self.listen()).or(self.tidy()).await;
+        work.or(self.listen()).or(self.tidy_for_ever()).await;
     }
 
     /// Looks at what is there, so that its status is known before the first request. What the first connection may
@@ -143,11 +143,13 @@ impl Runtimes {
         if id.is_empty() || id.len() > MAX_ID || !id.bytes().all(fits) || id.contains("..") {
             return Answer::Unknown;
         }
-        if let Some(answer) = self.find_nameless(container) {
-            return answer;
-        }
-        // No other runtime of users is asked.
-        if container.user.is_some() && container.engine != Some(Engine::Podman) {
+        let has_nobody_to_ask = match container.engine {
+            // Of the runtimes of users only Podman is asked.
+            engine if container.user.is_some() => engine != Some(Engine::Podman),
+            Some(engine) => Kind::of(engine).is_none(),
+            None => false,
+        };
+        if has_nobody_to_ask {
             return Answer::Unknown;
         }
         let key = container.key();
@@ -161,23 +163,6 @@ impl Runtimes {
         // After the answers, which tell what each socket is.
         self.tell_absence();
         answer
-    }
-
-    /// Those that no one can be asked about.
-    fn find_nameless(&self, container: &ContainerId) -> Option<Answer> {
-        let (id, key) = (&*container.id, container.key());
-        let discovered = match container.engine? {
-            engine @ Engine::BuildKit => {
-                nameless(engine.name(), None, id, "__meta_docker_build_kit_container_id")
-            }
-            engine @ Engine::Lxc => nameless(engine.name(), Some(id), id, "__meta_lxc_container_id"),
-            _ => return None,
-        };
-        let is_kept = self.catalogue.put(&key, discovered);
-        if is_kept {
-            self.known().learn(&key, None, Instant::now());
-        }
-        Some(if is_kept { Answer::Known } else { Answer::Failed })
     }
 
     /// Asks those who should know first, then the other runtimes; for what is a user's only the user's. A Docker
@@ -267,10 +252,15 @@ impl Runtimes {
             Outcome::Known(Description { discovered, dropped }) => {
                 self.works(socket);
                 self.figures.dropped_labels.add(dropped);
-                if !self.catalogue.put(&key, discovered) {
+                if !self.known().learn(&key, socket.path.clone(), Instant::now()) {
+                    self.figures.crowded_out.increment();
                     return Answer::Failed;
                 }
-                self.known().learn(&key, Some(socket.path.clone()), Instant::now());
+                // Where there is no room the catalogue counts it.
+                if !self.catalogue.put(&key, discovered) {
+                    self.known().forget(&key);
+                    return Answer::Failed;
+                }
                 Answer::Known
             }
             Outcome::Unknown => {
@@ -296,6 +286,13 @@ impl Runtimes {
             }
             Outcome::Refused(error) => {
                 self.take_in_error(socket, &error);
+                let status = &self.statuses[socket.status_kind() as usize];
+                // Who refuses all that is asked does not work.
+                if status.snapshot().last_success.is_none() && self.is_alone(socket) {
+                    status.failing(&error);
+                } else {
+                    status.mishap(&error);
+                }
                 Answer::Failed
             }
         }
@@ -309,9 +306,9 @@ impl Runtimes {
 
     fn works(&self, socket: &Arc<Socket>) {
         self.statuses[socket.status_kind() as usize].working();
-        if socket.wants_listener() {
-            // There are never so many.
-            let _ = self.unheard.0.try_send(socket.clone());
+        if socket.wants_listener() && self.unheard.0.try_send(socket.clone()).is_err() {
+            self.figures.unheard.increment();
+            socket.has_no_listener();
         }
     }
 
@@ -361,21 +358,23 @@ impl Runtimes {
         }
     }
 
-    async fn tidy(&self) {
+    async fn tidy_for_ever(&self) {
         loop {
             Timer::after(TIDY).await;
-            let now = Instant::now();
-            let is_listened_to =
-                |path: &Path| self.socket(path).is_some_and(|socket| socket.listening_since().is_some());
-            let unwanted = self.known().forget_unwanted(now, is_listened_to);
-            self.figures.forgotten.add(unwanted.len() as u64);
-            for id in unwanted {
-                self.catalogue.remove(&id, now);
-            }
-            self.catalogue.purge(now);
-            // Users come and go.
-            self.all().retain(|_, socket| socket.place.user.is_none() || socket.is_there());
+            self.tidy(Instant::now());
         }
+    }
+
+    /// Forgets who is long gone. When the catalogue lets go of them is for the end of a window, whose samples they
+    /// still name.
+    pub(super) fn tidy(&self, now: Instant) {
+        let unwanted = self.known().forget_unwanted(now);
+        self.figures.forgotten.add(unwanted.len() as u64);
+        for key in unwanted {
+            self.catalogue.remove(&key, now);
+        }
+        // Users come and go.
+        self.all().retain(|_, socket| socket.place.user.is_none() || socket.is_there());
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<Socket>>> {

@@ -4,6 +4,9 @@ mod daemon;
 mod sleep;
 mod users;
 
+use super::known::FORGET;
+use super::socket::{LIMITS, Socket};
+use super::source::MAX_UNHEARD;
 use super::{Answer, Kind, Options, Place, Runtimes};
 use crate::discovery::catalogue::Catalogue;
 use crate::discovery::container::{ContainerId, Engine};
@@ -302,7 +305,7 @@ fn a_socket_that_was_given_fails_as_what_it_is() {
     assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
     assert_eq!((running.state(Kind::Cri), running.state(Kind::Podman)), (State::Off, State::Off));
     eventually("somebody listens", || docker.listeners() == 1);
-    docker.break_down();
+    docker.set_broken(true);
     for when in ["failing", "resting"] {
         assert_eq!(running.ask(Some(Engine::Docker), B), Answer::Failed, "{when}");
     }
@@ -317,16 +320,91 @@ fn a_socket_that_was_given_fails_as_what_it_is() {
 }
 
 #[test]
-fn what_no_runtime_can_be_asked_about_is_known_by_its_id() {
-    let running = Running::at([]);
-    let cases = [
-        (Engine::BuildKit, "k", r#"{containerid="buildkit://k"}"#, "__meta_docker_build_kit_container_id"),
-        (Engine::Lxc, "m", r#"{container="m",containerid="lxc://m"}"#, "__meta_lxc_container_id"),
-    ];
-    for (engine, id, labels, meta) in cases {
-        assert_eq!(running.ask(Some(engine), id), Answer::Known);
-        assert_eq!((&*running.labels(id), &*running.meta(id, meta)), (labels, id));
+fn for_what_no_runtime_knows_none_is_asked() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    for (engine, id) in [(Engine::BuildKit, "mmx1dcu3bn04u8mln3qb4znvw"), (Engine::Lxc, "web")] {
+        assert_eq!(running.ask(Some(engine), id), Answer::Unknown);
     }
+    assert_eq!(docker.connections(), 0);
+}
+
+#[test]
+fn how_long_what_was_told_holds() {
+    let socket = |kind| Socket::new(Place::new("/none", Some(kind)), Arc::new(Executor::new()));
+    let before = Instant::now();
+    assert!(socket(Kind::Cri).still_holds(before), "it cannot change");
+    assert!(!socket(Kind::Podman).still_holds(before));
+    let docker = socket(Kind::Docker);
+    assert!(!docker.still_holds(before), "nobody listens");
+    docker.end_listening(true);
+    assert!(!docker.still_holds(before), "nobody has listened");
+    docker.begin_listening();
+    assert_eq!((docker.still_holds(before), docker.still_holds(Instant::now())), (false, true));
+    docker.end_listening(true);
+    assert!(docker.still_holds(before), "it may sleep");
+    docker.begin_listening();
+    docker.end_listening(false);
+    assert!(!docker.still_holds(before), "it can be asked");
+}
+
+/// A window may be longer than what is gone is kept for.
+#[test]
+fn who_is_forgotten_keeps_its_labels_to_the_end_of_the_window() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
+    let later = Instant::now() + FORGET;
+    for passed in [Duration::ZERO, Duration::from_secs(600)] {
+        running.runtimes.tidy(later + passed);
+        assert_eq!(running.name(A).as_deref(), Some("web"), "{passed:?}");
+    }
+    assert_eq!(running.metric("container_runtime_forgotten_total"), 1);
+    running.catalogue.purge(later + Duration::from_secs(600));
+    assert_eq!(running.name(A), None);
+}
+
+/// More than can wait before anybody listens, which is only in this test possible.
+#[test]
+fn a_docker_that_could_not_be_listened_to_is_counted_and_tried_again() {
+    let (_folder, path) = folder();
+    let _docker = Daemon::start(&path("docker"), DOCKER);
+    let executor = Arc::new(Executor::new());
+    let runtimes = Runtimes::new(Options::default(), Arc::default(), executor.clone());
+    let socket = || Arc::new(Socket::new(Place::new(path("docker"), Some(Kind::Docker)), executor.clone()));
+    let ask = |socket: &Arc<Socket>| smol::block_on(executor.run(runtimes.ask_again(socket, A)));
+    for _ in 0..MAX_UNHEARD {
+        ask(&socket());
+    }
+    assert_eq!(runtimes.figures.unheard.get(), 0);
+    let socket = socket();
+    for failures in 1..3 {
+        ask(&socket);
+        assert_eq!(runtimes.figures.unheard.get(), failures);
+    }
+}
+
+#[test]
+fn events_are_read_while_what_was_missed_is_asked_for() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    docker.set_container(B, "db");
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
+    eventually("somebody listens", || docker.listeners() == 1);
+    docker.hang_up();
+    eventually("nobody listens", || !running.runtimes.listens());
+    docker.hold(A);
+    let begun = Instant::now();
+    running.ask(Some(Engine::Docker), C);
+    eventually("somebody listens again", || docker.listeners() == 1);
+    docker.event("start", B);
+    eventually("an event is read", || running.name(B).is_some());
+    assert!(begun.elapsed() < LIMITS.deadline, "nothing waits for the one that is not answered");
 }
 
 #[test]
@@ -423,8 +501,7 @@ fn a_replaced_socket_is_asked_at_once_whatever_the_one_before_did() {
 fn a_socket_that_may_not_be_used_fails() {
     let (folder, path) = folder();
     let _docker = Daemon::start(&path("docker"), DOCKER);
-    let socket =
-        super::socket::Socket::new(Place::new(path("docker"), Some(Kind::Docker)), Arc::new(Executor::new()));
+    let socket = Socket::new(Place::new(path("docker"), Some(Kind::Docker)), Arc::new(Executor::new()));
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     std::fs::set_permissions(path("docker"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     // The user of a thread of its own: root may use everything.
@@ -458,6 +535,44 @@ fn an_answer_without_end_costs_one_container() {
         let line = format!(r#"container_runtime_errors_total{{runtime="docker",reason="{reason}"}}"#);
         assert_eq!(running.metric(&line), 1, "{reason}");
     }
+}
+
+#[test]
+fn a_runtime_that_refuses_everything_fails_and_one_that_refuses_something_says_so() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    docker.set_refusing(true);
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    let status = || running.runtimes.statuses()[Kind::Docker as usize].snapshot();
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Failed);
+    assert_eq!((status().state, status().errors), (State::Failing, 1));
+    assert!(status().last_error.unwrap().contains("status 403"));
+    docker.set_refusing(false);
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
+    assert_eq!(status().state, State::Working);
+    docker.set_refusing(true);
+    assert_eq!(running.ask(Some(Engine::Docker), B), Answer::Failed);
+    assert_eq!((status().state, status().errors), (State::Working, 2));
+    assert!(status().last_error.is_some());
+}
+
+#[test]
+fn who_refuses_a_question_has_answered() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_broken(true);
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Failed);
+    docker.set_broken(false);
+    docker.set_refusing(true);
+    eventually("it is tried again", || {
+        running.ask(Some(Engine::Docker), A);
+        docker.inspections() > 0
+    });
+    let asked = docker.inspections();
+    running.ask(Some(Engine::Docker), B);
+    assert_eq!(docker.inspections(), asked + 1);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::error::AskError;
 use super::socket::{LIMITS, Socket};
 use super::source::Runtimes;
 use crate::backoff::{Backoff, random_fraction};
+use crate::net::lines::Lines;
 use crate::net::{Limits, NetError};
 use http::StatusCode;
 use smol::Timer;
@@ -70,9 +71,15 @@ async fn listen(runtimes: &Runtimes, socket: &Arc<Socket>) -> Result<(), AskErro
         return Err(AskError::Status { peer, status });
     }
     socket.begin_listening();
-    // What happened while nobody listened.
-    runtimes.ask_for_all_of(socket).await;
-    let mut lines = answer.into_body();
+    // What happened while nobody listened, beside what happens now.
+    let catch_up = async {
+        runtimes.ask_for_all_of(socket).await;
+        std::future::pending().await
+    };
+    read(runtimes, socket, answer.into_body()).or(catch_up).await
+}
+
+async fn read(runtimes: &Runtimes, socket: &Arc<Socket>, mut lines: Lines) -> Result<(), AskError> {
     while let Some(line) = lines.next(PATIENCE).await? {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;

@@ -33,6 +33,9 @@ struct Shared {
     inspections: AtomicUsize,
     connections: AtomicUsize,
     is_broken: AtomicBool,
+    refuses: AtomicBool,
+    held: Mutex<Option<String>>,
+    unanswered: Mutex<Vec<UnixStream>>,
     is_over: AtomicBool,
 }
 
@@ -73,6 +76,11 @@ impl Engine {
         self.set(&format!("/containers/{id}/json"), body);
     }
 
+    /// Leaves questions about a container of Docker without an answer.
+    pub(super) fn hold(&self, id: &str) {
+        *self.shared.held.lock().unwrap() = Some(format!("/containers/{id}/json"));
+    }
+
     pub(super) fn remove(&self, path: &str) {
         self.shared.bodies.lock().unwrap().remove(path);
     }
@@ -102,8 +110,13 @@ impl Engine {
     }
 
     /// Closes every new connection at once.
-    pub(super) fn break_down(&self) {
-        self.shared.is_broken.store(true, Ordering::SeqCst);
+    pub(super) fn set_broken(&self, is_broken: bool) {
+        self.shared.is_broken.store(is_broken, Ordering::SeqCst);
+    }
+
+    /// Tells of no container, as a proxy that forbids it.
+    pub(super) fn set_refusing(&self, refuses: bool) {
+        self.shared.refuses.store(refuses, Ordering::SeqCst);
     }
 
     pub(super) fn event(&self, action: &str, id: &str) {
@@ -142,11 +155,20 @@ impl Shared {
             if path.contains("/containers/") {
                 self.inspections.fetch_add(1, Ordering::SeqCst);
             }
+            if self.held.lock().unwrap().as_ref() == Some(&path) {
+                self.unanswered.lock().unwrap().push(stream);
+                return;
+            }
             let body = match path.as_str() {
                 "/_ping" => Some(b"OK".to_vec()),
                 path => self.bodies.lock().unwrap().get(path).cloned(),
             };
-            let status = if body.is_some() { "200 OK" } else { "404 Not Found" };
+            let is_refused = self.refuses.load(Ordering::SeqCst) && path != "/_ping";
+            let status = match &body {
+                _ if is_refused => "403 Forbidden",
+                Some(_) => "200 OK",
+                None => "404 Not Found",
+            };
             let body = body.unwrap_or_default();
             // Who has heard enough breaks off.
             let _ = write!(stream, "{}Content-Length: {}\r\n\r\n", head(status), body.len());
