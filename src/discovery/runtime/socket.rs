@@ -1,11 +1,12 @@
 //! One socket of a runtime: whether it is there, who answers, and what it tells of one container.
 
-use super::circuit::{Circuit, chance};
+use super::circuit::Circuit;
 use super::description::Description;
 use super::engine_api::{Client, Server};
 use super::error::AskError;
 use super::place::Place;
 use super::{Kind, cri, docker, podman, rootless};
+use crate::backoff::random_fraction;
 use crate::net::http1::Connection;
 use crate::net::stream::{Dialed, dial_unix};
 use crate::net::{Limits, NetError};
@@ -50,7 +51,7 @@ struct State {
 }
 
 /// Which file is at the path: a daemon that is restarted makes a new one, unless the socket is systemd's.
-type FileIdentity = (u64, u64, i64, i64);
+pub(super) type FileIdentity = (u64, u64, i64, i64);
 
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +79,6 @@ pub(super) enum Outcome {
     Known(Description),
     /// It does not.
     Unknown,
-    /// There is no socket.
-    Absent,
     /// There is a socket, and behind it no runtime that could be asked.
     Nobody,
     /// It failed before, and is left alone for a while.
@@ -97,17 +96,46 @@ struct Found {
     _open: Option<File>,
 }
 
+/// A socket that is there, or of which that cannot be told.
+pub(super) struct Seen {
+    pub(super) socket: Arc<Socket>,
+    found: Result<Found, AskError>,
+}
+
+impl Seen {
+    /// Looks for a socket; `None` if there is none. This blocks for as long as a file system that does not answer: an
+    /// operator may name any path.
+    pub(super) fn of(socket: Arc<Socket>) -> Option<Self> {
+        let found = socket.find().transpose()?;
+        Some(Self { socket, found })
+    }
+
+    /// Which file it is, if that is known.
+    pub(super) fn file(&self) -> Option<FileIdentity> {
+        self.found.as_ref().ok().map(|found| found.file)
+    }
+
+    /// Asks for one container.
+    pub(super) async fn ask(self, id: &str) -> Outcome {
+        self.socket.ask(self.found, id).await
+    }
+}
+
 impl Socket {
     pub(super) fn new(place: Place, executor: Arc<Executor<'static>>) -> Self {
         let path = Arc::from(place.path.as_path());
         Self { place, path, executor, state: Mutex::default(), answered: bounded(1) }
     }
 
-    /// Asks for one container.
-    pub(super) async fn ask(&self, id: &str) -> Outcome {
-        let found = match self.find() {
-            Ok(Some(found)) => found,
-            Ok(None) => return Outcome::Absent,
+    /// Looks for the socket, as [`Seen::of`] does, without blocking.
+    pub(super) async fn see(self: &Arc<Self>) -> Option<Seen> {
+        let this = self.clone();
+        smol::unblock(move || Seen::of(this)).await
+    }
+
+    async fn ask(&self, found: Result<Found, AskError>, id: &str) -> Outcome {
+        let found = match found {
+            Ok(found) => found,
             Err(error) => return Outcome::Failed(error),
         };
         if !self.state().circuit.permit(Instant::now()) {
@@ -118,7 +146,7 @@ impl Socket {
         let mut state = self.state();
         match answer {
             Ok(_) if state.identity == Some(Identity::Nobody) => {
-                state.circuit.fail(Instant::now(), chance());
+                state.circuit.fail(Instant::now(), random_fraction());
                 Outcome::Nobody
             }
             Ok(answer) => {
@@ -133,7 +161,7 @@ impl Socket {
                 Outcome::Refused(error)
             }
             Err(error) => {
-                state.circuit.fail(Instant::now(), chance());
+                state.circuit.fail(Instant::now(), random_fraction());
                 state.identity = None;
                 Outcome::Failed(error)
             }
@@ -155,14 +183,9 @@ impl Socket {
         self.kind().unwrap_or(Kind::Cri)
     }
 
-    /// Whether there is a socket. What cannot be looked at is there.
-    pub(super) fn is_there(&self) -> bool {
-        !matches!(self.find(), Ok(None))
-    }
-
-    /// Which file it is; `None` if there is none.
-    pub(super) fn file(&self) -> Option<FileIdentity> {
-        self.find().ok().flatten().map(|found| found.file)
+    /// Whether there was a socket when it was last looked for.
+    pub(super) fn was_there(&self) -> bool {
+        self.state().file.is_some()
     }
 
     /// Whether it answered when it was last asked.
@@ -224,8 +247,9 @@ impl Socket {
     }
 
     /// A connection for an answer that has no end; `None` if there is no Docker now.
-    pub(super) async fn connect(&self) -> Result<Option<Connection>, AskError> {
-        let Some(found) = self.find()? else { return Ok(None) };
+    pub(super) async fn connect(self: &Arc<Self>) -> Result<Option<Connection>, AskError> {
+        let Some(seen) = self.see().await else { return Ok(None) };
+        let found = seen.found?;
         let connect = async {
             let mut client = self.engine_api(&found).await?;
             let is_docker = client.identify().await? == Server::Docker;
@@ -234,7 +258,7 @@ impl Socket {
         self.in_time(connect).await
     }
 
-    /// Looks for the socket. If it is another than before, what was known of that one is void.
+    /// Looks for the socket, which may block. If it is another than before, what was known of that one is void.
     fn find(&self) -> Result<Option<Found>, AskError> {
         let looked = match self.place.user {
             None => std::fs::metadata(&self.place.path).map(|metadata| (metadata, None)),

@@ -1,11 +1,11 @@
 //! Requests for containers, and their answers: whom to ask in which order.
 
 use super::description::Description;
-use super::error::AskError;
+use super::error::{AskError, Reason};
 use super::figures::Figures;
 use super::known::Known;
 use super::place::{Options, Place};
-use super::socket::{Outcome, Socket};
+use super::socket::{LIMITS, Outcome, Seen, Socket};
 use super::{Kind, watch};
 use crate::discovery::catalogue::Catalogue;
 use crate::discovery::container::{ContainerId, Engine, key};
@@ -52,6 +52,14 @@ impl Answer {
     }
 }
 
+/// What there is to ask.
+struct Look {
+    /// For the request.
+    asked: Vec<Seen>,
+    /// For any.
+    there: Vec<Arc<Socket>>,
+}
+
 /// The container runtimes of this host.
 pub struct Runtimes {
     options: Options,
@@ -60,6 +68,8 @@ pub struct Runtimes {
     statuses: [Arc<SourceStatus>; Kind::ALL.len()],
     sockets: Mutex<HashMap<PathBuf, Arc<Socket>>>,
     known: Mutex<Known>,
+    /// Held by who looks for sockets, so that no more than one thread hangs in a file system.
+    looking: Arc<smol::lock::Mutex<()>>,
     pub(super) figures: Figures,
     /// Sockets that nobody listens to yet.
     unheard: (Sender<Arc<Socket>>, Receiver<Arc<Socket>>),
@@ -69,9 +79,9 @@ impl Runtimes {
     /// What is told goes into the catalogue, in which nobody else may put anything.
     pub fn new(options: Options, catalogue: Arc<Catalogue>, executor: Arc<Executor<'static>>) -> Arc<Self> {
         let statuses = Kind::ALL.map(|kind| Arc::new(SourceStatus::new(kind.name())));
-        let (sockets, known, figures) = Default::default();
+        let (sockets, known, looking, figures) = Default::default();
         let unheard = bounded(MAX_UNHEARD);
-        Arc::new(Self { options, catalogue, executor, statuses, sockets, known, figures, unheard })
+        Arc::new(Self { options, catalogue, executor, statuses, sockets, known, looking, figures, unheard })
     }
 
     /// How each kind of runtime does, in the order of [`Kind::ALL`].
@@ -122,21 +132,20 @@ impl Runtimes {
     /// Looks at what is there, so that its status is known before the first request. What the first connection may
     /// start is left alone until a container is met that may be its own.
     async fn greet(self: Arc<Self>) {
-        self.tell_absence();
-        let sockets = self.sockets(self.options.places(None));
-        let is_wanted = |socket: &&Arc<Socket>| socket.place.is_daemons_own() && socket.is_there();
-        let asked: Vec<_> = sockets.iter().filter(is_wanted).cloned().collect();
-        self.ask_all(&asked, NO_ID).await;
+        let Some(look) = self.look(None).await else { return };
+        self.tell_absence(&look.there);
+        let asked = look.asked.into_iter().filter(|seen| seen.socket.place.is_daemons_own()).collect();
+        self.ask_all(asked, NO_ID).await;
     }
 
     /// One request.
-    async fn answer(&self, container: &ContainerId) -> Answer {
+    async fn answer(self: &Arc<Self>, container: &ContainerId) -> Answer {
         let answer = self.find(container).await;
         self.figures.answer(answer);
         answer
     }
 
-    async fn find(&self, container: &ContainerId) -> Answer {
+    async fn find(self: &Arc<Self>, container: &ContainerId) -> Answer {
         let (id, now) = (&*container.id, Instant::now());
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         // It becomes part of a path.
@@ -159,29 +168,29 @@ impl Runtimes {
         if self.known().is_fresh(&key, now, still_holds) && self.catalogue.get(&key).is_some() {
             return Answer::Known;
         }
-        let answer = self.ask_in_order(container).await;
+        let Some(Look { asked, there }) = self.look(container.user).await else { return Answer::Failed };
+        let answer = self.ask_in_order(container, asked).await;
         // After the answers, which tell what each socket is.
-        self.tell_absence();
+        self.tell_absence(&there);
         answer
     }
 
     /// Asks those who should know first, then the other runtimes; for what is a user's only the user's. A Docker
     /// that may sleep is asked only for a container that may be its own, and last if it may be another's.
-    async fn ask_in_order(&self, container: &ContainerId) -> Answer {
+    async fn ask_in_order(&self, container: &ContainerId, asked: Vec<Seen>) -> Answer {
         let best = container.engine.and_then(Kind::of);
-        let is_first = |socket: &Arc<Socket>| match best {
-            Some(kind) => socket.may_be(kind),
-            None => !socket.may_sleep(),
+        let is_first = |seen: &Seen| match best {
+            Some(kind) => seen.socket.may_be(kind),
+            None => !seen.socket.may_sleep(),
         };
-        let (first, mut second): (Vec<_>, Vec<_>) =
-            self.sockets(self.options.places(container.user)).into_iter().partition(is_first);
+        let (first, mut second): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_first);
         if best.is_some() {
-            second.retain(|socket| !socket.may_sleep());
+            second.retain(|seen| !seen.socket.may_sleep());
         }
         let id = &*container.id;
-        let mut answer = self.ask_all(&first, id).await;
+        let mut answer = self.ask_all(first, id).await;
         if answer != Answer::Known {
-            answer = match self.ask_all(&second, id).await {
+            answer = match self.ask_all(second, id).await {
                 // Of who is not likely to know it only good news counts.
                 Answer::Failed if best.is_some() => answer,
                 Answer::Unknown => answer,
@@ -197,14 +206,14 @@ impl Runtimes {
     }
 
     /// Asks some sockets at once. The first that knows the container is enough.
-    async fn ask_all(&self, sockets: &[Arc<Socket>], id: &str) -> Answer {
+    async fn ask_all(&self, sockets: Vec<Seen>, id: &str) -> Answer {
         let (sender, outcomes) = unbounded();
         let _tasks: Vec<Task<()>> = sockets
-            .iter()
-            .map(|socket| {
-                let (socket, sender, id) = (socket.clone(), sender.clone(), id.to_owned());
+            .into_iter()
+            .map(|seen| {
+                let (socket, sender, id) = (seen.socket.clone(), sender.clone(), id.to_owned());
                 self.executor.spawn(async move {
-                    let outcome = socket.ask(&id).await;
+                    let outcome = seen.ask(&id).await;
                     let _ = sender.send((socket, outcome)).await;
                 })
             })
@@ -223,8 +232,10 @@ impl Runtimes {
 
     /// Asks one socket, of which something is known already.
     pub(super) async fn ask_again(&self, socket: &Arc<Socket>, id: &str) {
-        let outcome = socket.ask(id).await;
-        self.take_in(socket, id, outcome);
+        if let Some(seen) = socket.see().await {
+            let outcome = seen.ask(id).await;
+            self.take_in(socket, id, outcome);
+        }
     }
 
     /// Asks for all containers that a socket of root's told of.
@@ -268,7 +279,6 @@ impl Runtimes {
                 self.lose(socket, id);
                 Answer::Unknown
             }
-            Outcome::Absent => Answer::Unknown,
             Outcome::Nobody => {
                 if self.is_alone(socket) {
                     let reason = format!("{} serves no CRI", socket.path.display());
@@ -321,19 +331,60 @@ impl Runtimes {
     }
 
     /// Kinds of which there is no socket are off.
-    pub(super) fn tell_absence(&self) {
-        let mut sockets = self.sockets(self.options.places(None));
-        // A user's is looked for only where a container is theirs.
-        sockets.extend(self.all().values().filter(|socket| socket.place.user.is_some()).cloned());
+    fn tell_absence(&self, there: &[Arc<Socket>]) {
         for kind in Kind::ALL {
-            if !sockets.iter().any(|socket| socket.may_be(kind) && socket.is_there()) {
+            if !there.iter().any(|socket| socket.may_be(kind)) {
                 self.statuses[kind as usize].off(&self.options.absence(kind));
             }
         }
     }
 
-    /// The sockets at some places, without those that are the same as another.
-    fn sockets(&self, places: Vec<Place>) -> Vec<Arc<Socket>> {
+    /// The same after another look.
+    pub(super) async fn notice_absence(self: &Arc<Self>) {
+        if let Some(look) = self.look(None).await {
+            self.tell_absence(&look.there);
+        }
+    }
+
+    /// Looks once for all sockets that matter to a request for a container of root's or of a user's; `None` if that
+    /// takes too long.
+    async fn look(self: &Arc<Self>, user: Option<u32>) -> Option<Look> {
+        let this = self.clone();
+        let look = async {
+            let looking = self.looking.lock_arc().await;
+            let look = smol::unblock(move || {
+                let look = this.look_blocking(user);
+                drop(looking);
+                look
+            });
+            Some(look.await)
+        };
+        let late = async {
+            Timer::after(LIMITS.deadline).await;
+            None
+        };
+        let look = look.or(late).await;
+        if look.is_none() {
+            for kind in Kind::ALL {
+                self.figures.error(kind, Reason::Late);
+                self.statuses[kind as usize].failing_because("it takes too long to look for the socket");
+            }
+        }
+        look
+    }
+
+    fn look_blocking(&self, user: Option<u32>) -> Look {
+        let of_root = self.see(self.options.places(None));
+        let mut there: Vec<_> = of_root.iter().map(|seen| seen.socket.clone()).collect();
+        let asked = if user.is_some() { self.see(self.options.places(user)) } else { of_root };
+        // A user's is looked for only where a container is theirs.
+        let is_of_user = |socket: &&Arc<Socket>| socket.place.user.is_some() && socket.was_there();
+        there.extend(self.all().values().filter(is_of_user).cloned());
+        Look { asked, there }
+    }
+
+    /// The sockets that are at some places, without those that are the same as another.
+    fn see(&self, places: Vec<Place>) -> Vec<Seen> {
         let mut all = self.all();
         let socket = |place: Place| {
             let make = || Arc::new(Socket::new(place.clone(), self.executor.clone()));
@@ -342,7 +393,8 @@ impl Runtimes {
         let sockets: Vec<_> = places.into_iter().map(socket).collect();
         drop(all);
         let mut files = HashSet::new();
-        sockets.into_iter().filter(|socket| socket.file().is_none_or(|file| files.insert(file))).collect()
+        let is_another = |seen: &Seen| seen.file().is_none_or(|file| files.insert(file));
+        sockets.into_iter().filter_map(Seen::of).filter(is_another).collect()
     }
 
     fn socket(&self, path: &Path) -> Option<Arc<Socket>> {
@@ -374,7 +426,7 @@ impl Runtimes {
             self.catalogue.remove(&key, now);
         }
         // Users come and go.
-        self.all().retain(|_, socket| socket.place.user.is_none() || socket.is_there());
+        self.all().retain(|_, socket| socket.place.user.is_none() || Seen::of(socket.clone()).is_some());
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<Socket>>> {

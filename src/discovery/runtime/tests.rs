@@ -5,7 +5,7 @@ mod sleep;
 mod users;
 
 use super::known::FORGET;
-use super::socket::{LIMITS, Socket};
+use super::socket::{LIMITS, Seen, Socket};
 use super::source::MAX_UNHEARD;
 use super::{Answer, Kind, Options, Place, Runtimes};
 use crate::discovery::catalogue::Catalogue;
@@ -501,7 +501,8 @@ fn a_replaced_socket_is_asked_at_once_whatever_the_one_before_did() {
 fn a_socket_that_may_not_be_used_fails() {
     let (folder, path) = folder();
     let _docker = Daemon::start(&path("docker"), DOCKER);
-    let socket = Socket::new(Place::new(path("docker"), Some(Kind::Docker)), Arc::new(Executor::new()));
+    let place = Place::new(path("docker"), Some(Kind::Docker));
+    let socket = Arc::new(Socket::new(place, Arc::new(Executor::new())));
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     std::fs::set_permissions(path("docker"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     // The user of a thread of its own: root may use everything.
@@ -509,7 +510,7 @@ fn a_socket_that_may_not_be_used_fails() {
         if rustix::process::geteuid().is_root() {
             rustix::thread::set_thread_uid(rustix::thread::Uid::from_raw(65534)).unwrap();
         }
-        smol::block_on(socket.ask(A))
+        smol::block_on(Seen::of(socket).unwrap().ask(A))
     });
     match outcome.join().unwrap() {
         super::socket::Outcome::Failed(error) => {

@@ -9,7 +9,7 @@
 use super::docker::{EVENTS, Event};
 use super::engine_api::request;
 use super::error::AskError;
-use super::socket::{LIMITS, Socket};
+use super::socket::{FileIdentity, LIMITS, Socket};
 use super::source::Runtimes;
 use crate::backoff::{Backoff, random_fraction};
 use crate::net::lines::Lines;
@@ -30,10 +30,10 @@ const LINE: usize = 1 << 20;
 const PATIENCE: Duration = Duration::MAX;
 
 /// Listens to a socket for as long as the agent runs, whether its daemon does or not.
-pub(super) async fn watch(runtimes: &Runtimes, socket: &Arc<Socket>) {
+pub(super) async fn watch(runtimes: &Arc<Runtimes>, socket: &Arc<Socket>) {
     let mut backoff = Backoff::new(PAUSE, LONGEST);
     loop {
-        let (begun, file) = (Instant::now(), socket.file());
+        let (begun, file) = (Instant::now(), file(socket).await);
         let end = listen(runtimes, socket).await;
         // After an event that is too long the daemon is still there.
         let is_there = matches!(end, Err(AskError::Net(NetError::TooLong { .. })));
@@ -49,7 +49,7 @@ pub(super) async fn watch(runtimes: &Runtimes, socket: &Arc<Socket>) {
         let is_to_be_tried = async {
             loop {
                 Timer::after(backoff.next(random_fraction())).await;
-                if is_there || socket.file() != file {
+                if is_there || self::file(socket).await != file {
                     break;
                 }
             }
@@ -58,10 +58,15 @@ pub(super) async fn watch(runtimes: &Runtimes, socket: &Arc<Socket>) {
     }
 }
 
+/// Which file is at the socket's path, if any.
+async fn file(socket: &Arc<Socket>) -> Option<FileIdentity> {
+    socket.see().await?.file()
+}
+
 /// Reads events to the end of the stream.
-async fn listen(runtimes: &Runtimes, socket: &Arc<Socket>) -> Result<(), AskError> {
+async fn listen(runtimes: &Arc<Runtimes>, socket: &Arc<Socket>) -> Result<(), AskError> {
     let Some(mut connection) = socket.connect().await? else {
-        runtimes.tell_absence();
+        runtimes.notice_absence().await;
         return Ok(());
     };
     let limits = Limits { bytes: LINE, ..LIMITS };
@@ -79,7 +84,7 @@ async fn listen(runtimes: &Runtimes, socket: &Arc<Socket>) -> Result<(), AskErro
     read(runtimes, socket, answer.into_body()).or(catch_up).await
 }
 
-async fn read(runtimes: &Runtimes, socket: &Arc<Socket>, mut lines: Lines) -> Result<(), AskError> {
+async fn read(runtimes: &Arc<Runtimes>, socket: &Arc<Socket>, mut lines: Lines) -> Result<(), AskError> {
     while let Some(line) = lines.next(PATIENCE).await? {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
