@@ -40,7 +40,7 @@ fn is_tmpfs(mounts: &str, folder: &Path) -> bool {
         is_at.then(|| fields.skip_while(|field| *field != "-").nth(1) == Some("tmpfs"))
     };
     // What was mounted last is on top.
-    mounts.lines().filter_map(kind).last().unwrap_or(false)
+    mounts.lines().filter_map(kind).next_back().unwrap_or(false)
 }
 
 /// A user's socket, to be reached through [`path`].

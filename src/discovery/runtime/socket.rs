@@ -45,8 +45,8 @@ struct State {
     kind: Option<Kind>,
     /// Since when it has been telling of changes.
     listening_since: Option<Instant>,
-    /// It has ceased to, and it is not known whether there is a daemon.
-    may_sleep: bool,
+    /// It has ceased to, and there may be no daemon any more.
+    has_ceased: bool,
     is_watched: bool,
 }
 
@@ -202,13 +202,13 @@ impl Socket {
     /// Takes in that it tells of changes from now on.
     pub(super) fn begin_listening(&self) {
         let mut state = self.state();
-        (state.listening_since, state.may_sleep) = (Some(Instant::now()), false);
+        (state.listening_since, state.has_ceased) = (Some(Instant::now()), false);
     }
 
-    /// Takes in that it has ceased to, if it ever did; `may_sleep` if there may be no daemon any more.
-    pub(super) fn end_listening(&self, may_sleep: bool) {
+    /// Takes in that it tells of changes no longer, if it ever did; `is_there` if there is a daemon nevertheless.
+    pub(super) fn end_listening(&self, is_there: bool) {
         let mut state = self.state();
-        state.may_sleep = state.listening_since.take().is_some() && may_sleep;
+        state.has_ceased = state.listening_since.take().is_some() && !is_there;
         // What it answered before says nothing of whether it is there.
         let _ = self.answered.1.try_recv();
     }
@@ -218,14 +218,15 @@ impl Socket {
         self.kind() == Some(Kind::Docker) && self.listening_since().is_none()
     }
 
-    /// Whether what it told of a container holds, although it has not told so since `asked`.
+    /// Whether what it told of a container at the time `asked` holds, however long ago that is: where it cannot have
+    /// changed unnoticed, and where to ask may start a Docker that was stopped.
     pub(super) fn still_holds(&self, asked: Instant) -> bool {
         // What the CRI tells cannot change as long as there is the container.
         if self.kind() == Some(Kind::Cri) {
             return true;
         }
         let state = self.state();
-        state.may_sleep || state.listening_since.is_some_and(|since| asked >= since)
+        state.has_ceased || state.listening_since.is_some_and(|since| asked >= since)
     }
 
     /// Whether it is Docker's and nobody listens to it; from then on somebody does.
@@ -241,7 +242,7 @@ impl Socket {
         self.state().is_watched = false;
     }
 
-    /// Waits until it has answered since it ceased to tell of changes.
+    /// Waits until it has answered since the last end of listening.
     pub(super) async fn answers(&self) {
         let _ = self.answered.1.recv().await;
     }

@@ -338,14 +338,14 @@ fn how_long_what_was_told_holds() {
     assert!(!socket(Kind::Podman).still_holds(before));
     let docker = socket(Kind::Docker);
     assert!(!docker.still_holds(before), "nobody listens");
-    docker.end_listening(true);
+    docker.end_listening(false);
     assert!(!docker.still_holds(before), "nobody has listened");
     docker.begin_listening();
     assert_eq!((docker.still_holds(before), docker.still_holds(Instant::now())), (false, true));
-    docker.end_listening(true);
+    docker.end_listening(false);
     assert!(docker.still_holds(before), "it may sleep");
     docker.begin_listening();
-    docker.end_listening(false);
+    docker.end_listening(true);
     assert!(!docker.still_holds(before), "it can be asked");
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn watch(runtimes: &Arc<Runtimes>, socket: &Arc<Socket>) {
         let end = listen(runtimes, socket).await;
         // After an event that is too long the daemon is still there.
         let is_there = matches!(end, Err(AskError::Net(NetError::TooLong { .. })));
-        socket.end_listening(!is_there);
+        socket.end_listening(is_there);
         if let Err(error) = end {
             runtimes.take_in_error(socket, &error);
         }
