@@ -11,7 +11,7 @@ pub(super) const FRESH: Duration = Duration::from_secs(240);
 /// A container that no one has requested for this long is taken to be gone: not every runtime tells of the end.
 pub(super) const FORGET: Duration = Duration::from_secs(3600);
 /// Containers that are remembered. As long as one is not, it is not known.
-const MAX_ENTRIES: usize = 64 * 1024;
+pub(super) const MAX_ENTRIES: usize = 64 * 1024;
 
 /// By key, as [`ContainerId::key`](crate::discovery::container::ContainerId::key) tells.
 #[derive(Debug, Default)]

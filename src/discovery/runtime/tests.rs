@@ -4,8 +4,8 @@ mod daemon;
 mod sleep;
 mod users;
 
-use super::known::FORGET;
-use super::socket::{LIMITS, Seen, Socket};
+use super::known::{FORGET, MAX_ENTRIES};
+use super::socket::{Seen, Socket};
 use super::source::MAX_UNHEARD;
 use super::{Answer, Kind, Options, Place, Runtimes};
 use crate::discovery::catalogue::Catalogue;
@@ -313,7 +313,8 @@ fn a_socket_that_was_given_fails_as_what_it_is() {
     let errors = |runtime: &str| {
         running.metric(&format!(r#"container_runtime_errors_total{{runtime="{runtime}",reason="protocol"}}"#))
     };
-    assert_eq!((errors("docker"), errors("cri")), (1, 0));
+    assert!(errors("docker") > 0);
+    assert_eq!(errors("cri"), 0);
     let _hanging = Fault::Hanging.start(&path("hanging"));
     let running = Running::start(Options { socket_path: Some(path("hanging")), places: None });
     assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Failed, "it may be Docker's");
@@ -367,6 +368,20 @@ fn who_is_forgotten_keeps_its_labels_to_the_end_of_the_window() {
     assert_eq!(running.name(A), None);
 }
 
+#[test]
+fn beyond_a_bound_nobody_is_known_and_that_is_counted() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    for index in 0..MAX_ENTRIES {
+        running.runtimes.known().learn(&index.to_string(), Path::new("/none").into(), Instant::now());
+    }
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Failed);
+    assert!(running.catalogue.is_empty(), "who could never be forgotten is not taken in");
+    assert_eq!(running.metric("container_runtime_crowded_out_total"), 1);
+}
+
 /// More than can wait before anybody listens, which is only in this test possible.
 #[test]
 fn a_docker_that_could_not_be_listened_to_is_counted_and_tried_again() {
@@ -399,12 +414,12 @@ fn events_are_read_while_what_was_missed_is_asked_for() {
     docker.hang_up();
     eventually("nobody listens", || !running.runtimes.listens());
     docker.hold(A);
-    let begun = Instant::now();
     running.ask(Some(Engine::Docker), C);
     eventually("somebody listens again", || docker.listeners() == 1);
     docker.event("start", B);
     eventually("an event is read", || running.name(B).is_some());
-    assert!(begun.elapsed() < LIMITS.deadline, "nothing waits for the one that is not answered");
+    let given_up = running.metric(r#"container_runtime_errors_total{runtime="docker",reason="late"}"#);
+    assert_eq!(given_up, 0, "nothing waits for the question that is not answered");
 }
 
 #[test]
@@ -554,8 +569,8 @@ fn a_runtime_that_refuses_everything_fails_and_one_that_refuses_something_says_s
     assert_eq!(status().state, State::Working);
     docker.set_refusing(true);
     assert_eq!(running.ask(Some(Engine::Docker), B), Answer::Failed);
-    assert_eq!((status().state, status().errors), (State::Working, 2));
-    assert!(status().last_error.is_some());
+    assert_eq!(status().state, State::Working);
+    assert!(status().errors > 1 && status().last_error.is_some());
 }
 
 #[test]

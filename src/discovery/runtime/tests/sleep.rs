@@ -18,10 +18,15 @@ fn docker_is_met_by_its_containers_alone() {
         (Some(Engine::Podman), B, Answer::Known),
         (Some(Engine::Podman), C, Answer::Unknown),
         (Some(Engine::Containerd), A, Answer::Unknown),
-        (None, B, Answer::Known),
     ];
     for (engine, id, expected) in others {
         assert_eq!(running.ask(engine, id), expected, "{engine:?} {id}");
+    }
+    // Those of which only the answer tells whose they are.
+    for index in 0..20 {
+        let id = format!("{index:064x}");
+        podman.set(&format!("/v4.3.1/libpod/containers/{id}/json"), format!(r#"{{"Id":"{id}"}}"#));
+        assert_eq!(running.ask(None, &id), Answer::Known);
     }
     assert_eq!(docker.connections(), 0);
     // Nobody else knows it.
