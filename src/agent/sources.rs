@@ -66,7 +66,11 @@ pub(super) fn start(
     statuses.extend(runtimes.statuses().iter().cloned());
     let (requests, requested) = bounded(QUEUE);
     let (answers, answered) = bounded(QUEUE);
-    tasks.push(executor.spawn(runtimes.clone().run(requested, answers)));
+    if kubernetes || wanted.containers {
+        tasks.push(executor.spawn(runtimes.clone().run(requested, answers)));
+    } else {
+        runtimes.statuses().iter().for_each(|status| status.off("switched off"));
+    }
 
     let units = Arc::new(Units::new(UnitPatterns::new(wanted.systemd_units.iter())));
     let status = Arc::new(SourceStatus::new("systemd"));
@@ -153,5 +157,28 @@ pub(super) fn terms(config: &Config) -> Terms {
         node: config.labels.node.clone(),
         external_labels: config.labels.external.clone(),
         environment: config.discovery.variables.iter().map(str::to_owned).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::discovery::status::State;
+    use crate::metrics::Registry;
+    use smol::Executor;
+    use std::sync::Arc;
+
+    #[test]
+    fn who_wants_no_containers_asks_no_runtime() {
+        for (containers, expected) in [(false, State::Off), (true, State::Starting)] {
+            let mut config = Config::defaults("n1".to_owned());
+            (config.discovery.kubernetes, config.discovery.containers) = (false, containers);
+            let running = super::start(&config, &Arc::new(Executor::new()), &Registry::default()).unwrap();
+            let sources = running.discovery.sources();
+            for name in ["docker", "podman", "cri"] {
+                let source = sources.iter().find(|source| source.name == name).unwrap();
+                assert_eq!(source.state, expected, "{name}, containers: {containers}");
+            }
+        }
     }
 }

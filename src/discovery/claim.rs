@@ -154,22 +154,27 @@ impl Sources {
         now: Instant,
     ) -> Option<Claimed> {
         let in_pod = self.claimants.kubernetes && membership.pod.is_some();
-        let known_by = |catalogue: &Catalogue| {
-            membership.containers.iter().find_map(|container| catalogue.get(&container.id))
-        };
+        // The cluster's containers are root's.
+        let of_cluster = || membership.containers.iter().filter(|container| container.user.is_none());
         let is_another = |unit: &Arc<Unit>| !is_of_container(unit.name.as_str(), &innermost.id);
         let claim =
             |source, discovered| Claim::Container { source, discovered, unit: unit().filter(is_another) };
-        if let Some(discovered) = self.claimants.kubernetes.then(|| known_by(&self.kubernetes)).flatten() {
+        if self.claimants.kubernetes
+            && let Some(discovered) = of_cluster().find_map(|container| self.kubernetes.get(&container.id))
+        {
             return Some(claim(Source::Kubernetes, discovered).settled());
         }
         if !in_pod && !self.claimants.containers {
             return None;
         }
-        let told = known_by(&self.runtimes);
+        if !in_pod && matches!(innermost.engine, Some(Engine::Lxc | Engine::BuildKit)) {
+            // No one can be asked about it.
+            return Some(claim(Source::Container, Arc::new(nameless(innermost, None))).settled());
+        }
+        let told = membership.containers.iter().find_map(|container| self.runtimes.get(&container.key()));
         let is_of_pod = in_pod || told.as_ref().is_some_and(|told| told.labels.get("pod").is_some());
         // What runs it may be known although it is not.
-        let is_nameless = self.runtimes.get(&innermost.id).is_none();
+        let is_nameless = self.runtimes.get(&innermost.key()).is_none();
         let is_waiting = if is_nameless {
             self.unknown.awaits(innermost, !in_pod, now)
         } else {

@@ -1,5 +1,6 @@
 //! What a container is called: an id, and the engine that gave it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Who runs a container. The name is the prefix that Kubernetes gives to the container's id.
@@ -44,6 +45,24 @@ pub struct ContainerId {
     pub engine: Option<Engine>,
     /// Mostly 64 hexadecimal digits; a name for LXC.
     pub id: Box<str>,
+    /// The user in whose slice the cgroup lies, if that is not root: within it they name cgroups as they please.
+    pub user: Option<u32>,
+}
+
+impl ContainerId {
+    /// What the container is stored under in what the runtimes told.
+    pub fn key(&self) -> Cow<'_, str> {
+        key(self.user, &self.id)
+    }
+}
+
+/// What a container of root's or of another user's is stored under: the bare id if it is root's, else
+/// `user-UID/ID`. No id has a slash, so that nothing a user's runtime tells can be taken for a container of another's.
+pub fn key(user: Option<u32>, id: &str) -> Cow<'_, str> {
+    match user {
+        Some(user) => format!("user-{user}/{id}").into(),
+        None => id.into(),
+    }
 }
 
 /// `docker://0123…`, or the bare id where nothing tells of the engine.

@@ -12,6 +12,8 @@
 //! | LXC | `lxc.payload.NAME`, `lxc/NAME` |
 //! | BuildKit | `buildkit/ID` |
 //! | any, below `kubepods` or a parent of the operator's choice | `ID`, `TASK-NUMBER` for ECS |
+//!
+//! Below `user-UID.slice` the user makes cgroups under any name, so what is found there is theirs.
 
 use super::container::{ContainerId, Engine};
 use crate::process::cgroup::{CgroupPath, Cgroups};
@@ -60,6 +62,7 @@ impl Membership {
         let mut membership = Self::default();
         let mut parent = "";
         let mut in_pods = false;
+        let mut owner = None;
         for component in path.components() {
             // Ids and names of containers are ASCII: what is not is none of them.
             let Ok(component) = std::str::from_utf8(component) else {
@@ -69,12 +72,19 @@ impl Membership {
             // containerd without a systemd driver makes one component of slice, engine and id.
             for part in component.split_inclusive(".slice:") {
                 let part = part.strip_suffix(':').unwrap_or(part);
-                in_pods |= part.contains("kubepods");
+                if membership.containers.is_empty() {
+                    // The outermost counts: a user can make what looks like the slice of another below their own.
+                    // The users within a container are none of this host's.
+                    owner = owner.or_else(|| user(part));
+                }
+                let user = owner.filter(|user| *user != 0);
+                // The cluster's pods are root's.
+                in_pods |= user.is_none() && part.contains("kubepods");
                 if let Some(pod) = in_pods.then(|| pod_uid(part)).flatten() {
                     membership.pod = Some(pod);
                 }
                 if let Some(container) = container(part, parent) {
-                    membership.containers.insert(0, container);
+                    membership.containers.insert(0, ContainerId { user, ..container });
                     membership.containers.truncate(MAX_NESTING);
                 }
             }
@@ -96,7 +106,7 @@ const PREFIXES: [(&str, Engine); 6] = [
 
 /// The container that a component names, below `parent`.
 fn container(component: &str, parent: &str) -> Option<ContainerId> {
-    let found = |engine, id: &str| Some(ContainerId { engine, id: id.into() });
+    let found = |engine, id: &str| Some(ContainerId { engine, id: id.into(), user: None });
     if let Some(name) = component.strip_prefix("lxc.payload.") {
         return is_name(name).then(|| found(Some(Engine::Lxc), name)).flatten();
     }
@@ -121,6 +131,12 @@ fn container(component: &str, parent: &str) -> Option<ContainerId> {
         return found((parent == "docker").then_some(Engine::Docker), component);
     }
     None
+}
+
+/// `user-UID.slice`, in which systemd keeps all sessions and services of a user.
+fn user(component: &str) -> Option<u32> {
+    let user = component.strip_prefix("user-")?.strip_suffix(".slice")?;
+    user.bytes().all(|byte| byte.is_ascii_digit()).then(|| user.parse().ok()).flatten()
 }
 
 /// `podUID`, or `kubepods-burstable-podUID.slice` with underscores for dashes.

@@ -95,6 +95,13 @@ impl SourceStatus {
         snapshot.last_error = Some(error.to_owned());
     }
 
+    /// It goes on as it did, and something went wrong.
+    pub fn mishap(&self, error: &dyn Error) {
+        let mut snapshot = self.lock();
+        snapshot.errors += 1;
+        snapshot.last_error = Some(error_chain(error));
+    }
+
     /// How it does now.
     pub fn snapshot(&self) -> Snapshot {
         self.lock().clone()
@@ -119,6 +126,20 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::{SourceStatus, State};
+
+    #[test]
+    fn a_mishap_is_counted_and_changes_no_state() {
+        let status = SourceStatus::new("test");
+        status.working();
+        let before = status.snapshot();
+        status.mishap(&std::io::Error::other("not this one"));
+        let after = status.snapshot();
+        assert_eq!(
+            (after.state, after.since, after.last_success),
+            (before.state, before.since, before.last_success)
+        );
+        assert_eq!((after.errors, after.last_error.as_deref()), (1, Some("not this one")));
+    }
 
     #[test]
     fn an_error_stays_to_be_seen_when_all_is_well_again() {

@@ -210,7 +210,7 @@ fn who_stays_left_out_under_a_better_name_changes_nothing() {
     let Fixture { discovery, runtimes } = fixture(terms(vec![drop]), &[]);
     let facts = facts(&docker(ID), "a");
     discovery.attribute(&facts);
-    discovery.deny(&ContainerId { engine: Some(Engine::Docker), id: ID.into() });
+    discovery.deny(&ContainerId { engine: Some(Engine::Docker), id: ID.into(), user: None });
     assert!(discovery.attribute(&facts).is_final);
     runtimes.put(ID, container("web-1"));
     assert!(!discovery.reconsider());

@@ -155,7 +155,7 @@ mod tests {
     use std::time::Instant;
 
     fn container() -> ContainerId {
-        ContainerId { engine: None, id: "a".into() }
+        ContainerId { engine: None, id: "a".into(), user: None }
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
     fn a_full_queue_is_counted_and_nothing_waits_for_it() {
         let (sender, requests) = bounded(1);
         let unknown = Unknown::new(sender);
-        let other = ContainerId { engine: None, id: "b".into() };
+        let other = ContainerId { engine: None, id: "b".into(), user: None };
         let now = Instant::now();
         unknown.awaits(&container(), true, now);
         unknown.awaits(&other, true, now);

@@ -67,7 +67,7 @@ impl Source {
 
     /// Waits until a container that is gone is no longer taken to be known.
     pub(crate) fn forgets(&self, container: &Container) {
-        let id = ContainerId { engine: None, id: container.id.as_str().into() };
+        let id = ContainerId { engine: None, id: container.id.as_str().into(), user: None };
         eventually("a container that is gone is unknown", PATIENCE, || {
             self.requests.as_ref().unwrap().send_blocking(id.clone()).unwrap();
             self.answers.recv_blocking().unwrap().1 == Answer::Unknown
@@ -92,7 +92,7 @@ pub(crate) fn membership(container: &Container) -> Option<Membership> {
 /// What the attribution would ask for.
 fn named(container: &Container) -> ContainerId {
     let Some(membership) = membership(container) else {
-        return ContainerId { engine: None, id: container.id.as_str().into() };
+        return ContainerId { engine: None, id: container.id.as_str().into(), user: None };
     };
     let innermost = membership.containers.first().unwrap_or_else(|| panic!("none in {membership:?}"));
     assert_eq!(*innermost.id, *container.id);

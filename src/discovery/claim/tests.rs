@@ -133,6 +133,52 @@ fn the_unit_of_a_container_is_no_other() {
 }
 
 #[test]
+fn whom_no_one_can_be_asked_about_is_known_by_its_id_at_once() {
+    let fixture = fixture(ALL);
+    let build = "mmx1dcu3bn04u8mln3qb4znvw";
+    let build_path = format!("/docker/buildkit/{build}");
+    for (path, labels, meta) in [
+        (
+            "/lxc.payload.web-1/init.scope",
+            r#"{container="web-1",containerid="lxc://web-1"}"#,
+            "lxc_container_id",
+        ),
+        (
+            &*build_path,
+            r#"{containerid="buildkit://mmx1dcu3bn04u8mln3qb4znvw"}"#,
+            "docker_build_kit_container_id",
+        ),
+    ] {
+        assert_eq!(fixture.claim(path, Duration::ZERO), format!("container {labels}"));
+        let cgroups = Cgroups::parse(format!("0::{path}\n").as_bytes());
+        let Claim::Container { discovered, .. } = fixture.sources.claim(cgroups.as_ref(), fixture.now).claim
+        else {
+            panic!("no container");
+        };
+        assert!(discovered.meta.get(&format!("__meta_{meta}")).is_some(), "{}", discovered.meta);
+    }
+    assert!(fixture.requests.is_empty());
+}
+
+/// Below their own slice users name cgroups as they please.
+#[test]
+fn no_user_has_the_name_of_what_is_another_s() {
+    let fixture = fixture(ALL);
+    let path = |user: u32| format!("/user.slice/user-{user}.slice/user@{user}.service/libpod-{A}.scope");
+    fixture.sources.runtimes.put(A, named("container", "root's"));
+    fixture.sources.runtimes.put(&format!("user-1001/{A}"), named("container", "another's"));
+    fixture.sources.kubernetes.put(A, named("pod", "the cluster's"));
+    assert_eq!(fixture.claim(&path(1000), LATER), r#"container {containerid="podman://A"} ?"#);
+    assert_eq!(fixture.requests.try_recv().unwrap().user, Some(1000));
+    fixture.sources.runtimes.put(&format!("user-1000/{A}"), named("container", "own"));
+    assert_eq!(fixture.claim(&path(1000), LATER), r#"container {container="own"}"#);
+    assert_eq!(fixture.claim(&path(1001), LATER), r#"container {container="another's"}"#);
+    let pod = "7f3c1c52-9d0a-4b7e-8f57-0a1b2c3d4e5f";
+    let path = format!("/user.slice/user-1002.slice/kubepods/pod{pod}/{A}");
+    assert_eq!(fixture.claim(&path, LATER), r#"container {containerid="A"} ?"#);
+}
+
+#[test]
 fn who_is_of_no_interest_is_the_hosts_or_nobodys() {
     let path = format!("/docker/{A}");
     for (claimants, path, expected) in [

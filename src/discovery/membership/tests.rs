@@ -1,6 +1,7 @@
 //! Paths as engines, drivers and distributions make them.
 
 use super::Membership;
+use crate::discovery::container::ContainerId;
 use crate::process::cgroup::Cgroups;
 use proptest::prelude::*;
 
@@ -8,13 +9,18 @@ const A: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde
 const B: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
 const POD: &str = "7f3c1c52-9d0a-4b7e-8f57-0a1b2c3d4e5f";
 
-/// `A`, `B` and `POD` in the text stand for ids. Gives `containers, innermost first | pod`.
+/// `A`, `B` and `POD` in the text stand for ids. Gives `containers, innermost first | pod`; a user's container as
+/// `UID's docker://A`.
 fn read(text: &str) -> String {
     let slice_pod = POD.replace('-', "_");
     let text = text.replace("POD_", &slice_pod).replace("POD", POD).replace('A', A).replace('B', B);
     let Some(cgroups) = Cgroups::parse(text.as_bytes()) else { return "no cgroup".into() };
     let membership = Membership::of(&cgroups);
-    let containers: Vec<_> = membership.containers.iter().map(ToString::to_string).collect();
+    let name = |container: &ContainerId| match container.user {
+        Some(user) => format!("{user}'s {container}"),
+        None => container.to_string(),
+    };
+    let containers: Vec<_> = membership.containers.iter().map(name).collect();
     let pod = membership.pod.map_or(String::new(), |pod| format!(" | {pod}"));
     format!("{}{pod}", containers.join(" ")).replace(A, "A").replace(B, "B").replace(POD, "POD")
 }
@@ -44,7 +50,7 @@ fn each_engine_and_driver() {
         (
             "rootless docker",
             "0::/user.slice/user-1000.slice/user@1000.service/user.slice/docker-A.scope\n",
-            "docker://A",
+            "1000's docker://A",
         ),
         ("podman as root", "0::/machine.slice/libpod-A.scope/container\n", "podman://A"),
         ("podman, own driver", "0::/libpod_parent/libpod-A\n", "podman://A"),
@@ -52,7 +58,7 @@ fn each_engine_and_driver() {
         (
             "rootless podman",
             "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-A.scope/container\n",
-            "podman://A",
+            "1000's podman://A",
         ),
         ("podman as a unit", "0::/system.slice/web.service/libpod-payload-A\n", "podman://A"),
         ("podman's monitor", "0::/machine.slice/libpod-conmon-A.scope\n", ""),
@@ -133,6 +139,47 @@ fn pods_of_each_class_and_driver() {
         ("another cgroup namespace", "0::/../../podPOD/A\n", "A"),
         ("another cgroup namespace, systemd", "0::/../cri-containerd-A.scope\n", "containerd://A"),
         ("a container in a container of a pod", "0::/kubepods/podPOD/B/docker/A\n", "docker://A B | POD"),
+    ] {
+        assert_eq!(read(text), expected, "{name}");
+    }
+}
+
+/// A user can make any path below their own slice.
+#[test]
+fn whose_a_container_is() {
+    for (name, text, expected) in [
+        ("root's session", "0::/user.slice/user-0.slice/user@0.service/libpod-A.scope\n", "podman://A"),
+        ("a session", "0::/user.slice/user-1000.slice/session-3.scope/libpod-A.scope\n", "1000's podman://A"),
+        ("v1", "4:memory:/\n1:name=systemd:/user.slice/user-1000.slice/docker/A\n", "1000's docker://A"),
+        (
+            "the name of root's",
+            "0::/user.slice/user-7.slice/machine.slice/libpod-A.scope\n",
+            "7's podman://A",
+        ),
+        (
+            "another's below one's own",
+            "0::/user.slice/user-7.slice/user-8.slice/docker-A.scope\n",
+            "7's docker://A",
+        ),
+        (
+            "root's below one's own",
+            "0::/user.slice/user-7.slice/user-0.slice/docker-A.scope\n",
+            "7's docker://A",
+        ),
+        (
+            "in a container of a user's",
+            "0::/user-7.slice/libpod-B.scope/docker/A\n",
+            "7's docker://A 7's podman://B",
+        ),
+        (
+            "a user of a container's",
+            "0::/docker/B/user.slice/user-7.slice/libpod-A.scope\n",
+            "podman://A docker://B",
+        ),
+        ("a pod of a user's own", "0::/user.slice/user-7.slice/kubepods/podPOD/A\n", "7's A"),
+        ("a slice and more", "1:name=systemd:/user-7.slice:cri-containerd:A\n", "7's containerd://A"),
+        ("no user", "0::/user-.slice/user-x.slice/user-+7.slice/user-7/docker/A\n", "docker://A"),
+        ("too large a number", "0::/user-4294967296.slice/docker/A\n", "docker://A"),
     ] {
         assert_eq!(read(text), expected, "{name}");
     }

@@ -1,22 +1,29 @@
 //! When a socket that failed is asked again.
 
+use crate::backoff::Backoff;
 use std::time::{Duration, Instant};
 
-/// How long a socket is left alone after its first failure. Each further one doubles it.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// For at least so long a socket is left alone after a failure.
+const SHORTEST: Duration = Duration::from_millis(500);
 /// At most so long.
 const LONGEST: Duration = Duration::from_secs(60);
 /// A trial of which nothing was heard after this long has been given up: another may be made.
 const TRIAL: Duration = Duration::from_secs(10);
 
 /// Whether a socket may be asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Circuit {
-    failures: u32,
+    backoff: Backoff,
     /// When it may be asked again; `None` if at any time.
     closed_until: Option<Instant>,
     /// One question was let through to see whether it answers again.
     on_trial: bool,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { backoff: Backoff::new(SHORTEST, LONGEST), closed_until: None, on_trial: false }
+    }
 }
 
 impl Circuit {
@@ -39,14 +46,13 @@ impl Circuit {
         *self = Self::default();
     }
 
-    /// It has not. `chance` is a number from 0 to 1 that spreads what happens on many hosts at once.
-    pub(super) fn fail(&mut self, now: Instant, chance: f64) {
+    /// It has not. `fraction` is a random number from 0 to 1.
+    pub(super) fn fail(&mut self, now: Instant, fraction: f64) {
         // Questions that were under way together are one failure.
         if self.closed_until.is_some() && !self.on_trial {
             return;
         }
-        self.closed_until = Some(now + delay(self.failures, chance));
-        self.failures = self.failures.saturating_add(1);
+        self.closed_until = Some(now + self.backoff.next(fraction));
         self.on_trial = false;
     }
 
@@ -56,49 +62,25 @@ impl Circuit {
     }
 }
 
-/// How long to wait after a number of earlier failures.
-pub(super) fn delay(earlier: u32, chance: f64) -> Duration {
-    let full = SHORTEST.saturating_mul(1 << earlier.min(6)).min(LONGEST);
-    full.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
-}
-
-/// A number from 0 to 1 that differs from host to host.
-pub(super) fn chance() -> f64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let random = RandomState::new().build_hasher().finish();
-    (random >> 32) as f64 / f64::from(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Circuit, LONGEST, SHORTEST, TRIAL, chance, delay};
+    use super::{Circuit, LONGEST, TRIAL};
     use std::time::{Duration, Instant};
 
-    #[test]
-    fn the_delay_doubles_up_to_a_minute_and_varies_by_half() {
-        let seconds = |earlier, chance| delay(earlier, chance).as_secs_f64();
-        let cases = [(0, 1.0), (1, 2.0), (2, 4.0), (5, 32.0), (6, 60.0), (7, 60.0), (u32::MAX, 60.0)];
-        for (earlier, expected) in cases {
-            assert_eq!(
-                (seconds(earlier, 1.0), seconds(earlier, 0.0)),
-                (expected, expected / 2.0),
-                "{earlier}"
-            );
-        }
-        assert!((0.0..=1.0).contains(&chance()));
-    }
+    /// The longest first pause.
+    const FIRST: Duration = Duration::from_secs(1);
 
     #[test]
     fn one_question_tries_a_socket_that_failed() {
         let (mut circuit, now) = (Circuit::default(), Instant::now());
         assert!(circuit.permit(now) && circuit.permit(now));
         circuit.fail(now, 1.0);
-        assert!(!circuit.permit(now + SHORTEST - Duration::from_millis(1)));
-        let due = now + SHORTEST;
+        assert!(!circuit.permit(now + FIRST - Duration::from_millis(1)));
+        let due = now + FIRST;
         assert!(circuit.permit(due));
         assert!(!circuit.permit(due));
         circuit.fail(due, 1.0);
-        assert!(!circuit.permit(due + SHORTEST) && circuit.permit(due + 2 * SHORTEST));
+        assert!(!circuit.permit(due + FIRST) && circuit.permit(due + 2 * FIRST));
         circuit.succeed();
         assert!(circuit.permit(due) && !circuit.has_failed());
     }
@@ -109,7 +91,7 @@ mod tests {
         for _ in 0..16 {
             circuit.fail(now, 1.0);
         }
-        assert!(circuit.permit(now + SHORTEST));
+        assert!(circuit.permit(now + FIRST));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A container's labels from what its runtime told. Pure.
 
 use crate::discovery::target::Discovered;
-use crate::label::{LabelSet, sanitize_label_name};
+use crate::label::sanitize_label_name;
 
 /// Longest label of a container, or annotation of a pod, that is taken. What people select by is short; the
 /// annotation by which `kubectl apply` keeps a whole manifest is not.
@@ -79,13 +79,6 @@ impl Description {
     pub(super) fn set_meta(&mut self, name: impl AsRef<str>, value: &str) {
         self.discovered.meta.set(name, value);
     }
-}
-
-/// A container that no one can be asked about: its id is all there is.
-pub(super) fn nameless(prefix: &str, name: Option<&str>, id: &str, meta: &str) -> Discovered {
-    let mut labels: LabelSet = [("containerid", format!("{prefix}://{id}"))].into_iter().collect();
-    labels.set("container", name.unwrap_or_default());
-    Discovered { labels, meta: [(meta, id)].into_iter().collect() }
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ pub(super) struct Figures {
     pub(super) dropped_labels: Counter,
     /// Containers that no one has requested for long.
     pub(super) forgotten: Counter,
+    /// Containers that were told of when too many were known.
+    pub(super) crowded_out: Counter,
+    /// Sockets of Docker that could not be listened to, as too many were waiting for it.
+    pub(super) unheard: Counter,
 }
 
 impl Figures {
@@ -76,6 +80,16 @@ impl Figures {
                 "container_runtime_forgotten",
                 "Containers that were forgotten because nobody requested them for long.",
                 &self.forgotten,
+            ),
+            (
+                "container_runtime_crowded_out",
+                "Containers that a runtime told of when too many were known.",
+                &self.crowded_out,
+            ),
+            (
+                "container_runtime_unheard",
+                "Times that a Docker was not listened to because too many waited for it.",
+                &self.unheard,
             ),
         ];
         for (name, help, counter) in plain {

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 pub(super) const FRESH: Duration = Duration::from_secs(240);
 /// A container that no one has requested for this long is taken to be gone: not every runtime tells of the end.
 pub(super) const FORGET: Duration = Duration::from_secs(3600);
-/// Containers that are remembered; a container beyond that is asked for at every request.
-const MAX_ENTRIES: usize = 64 * 1024;
+/// Containers that are remembered. As long as one is not, it is not known.
+pub(super) const MAX_ENTRIES: usize = 64 * 1024;
 
-/// By id.
+/// By key, as [`ContainerId::key`](crate::discovery::container::ContainerId::key) tells.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     entries: HashMap<Box<str>, Entry>,
@@ -21,8 +21,8 @@ pub(super) struct Known {
 
 #[derive(Debug)]
 struct Entry {
-    /// Who told of it; `None` for what no one is asked for.
-    socket: Option<Arc<Path>>,
+    /// Who told of it.
+    socket: Arc<Path>,
     asked: Instant,
     requested: Instant,
 }
@@ -35,56 +35,50 @@ impl Known {
         }
     }
 
-    /// Takes in that a socket has told of a container.
-    pub(super) fn learn(&mut self, id: &str, socket: Option<Arc<Path>>, now: Instant) {
+    /// Takes in that a socket has told of a container. False if there is no room.
+    pub(super) fn learn(&mut self, id: &str, socket: Arc<Path>, now: Instant) -> bool {
         if let Some(entry) = self.entries.get_mut(id) {
             (entry.socket, entry.asked) = (socket, now);
         } else if self.entries.len() < MAX_ENTRIES {
             self.entries.insert(id.into(), Entry { socket, asked: now, requested: now });
+        } else {
+            return false;
         }
+        true
     }
 
     pub(super) fn forget(&mut self, id: &str) {
         self.entries.remove(id);
     }
 
-    /// Whether what was told of a container still holds. `listening_since` is since when a socket has been telling
-    /// of changes.
+    /// Whether what was told of a container still holds. `still_holds` tells whether what a socket told at a time
+    /// does for longer than usual.
     pub(super) fn is_fresh(
         &self,
         id: &str,
         now: Instant,
-        listening_since: impl Fn(&Path) -> Option<Instant>,
+        still_holds: impl Fn(&Path, Instant) -> bool,
     ) -> bool {
         self.entries.get(id).is_some_and(|entry| {
-            let Some(socket) = &entry.socket else { return true };
-            now.duration_since(entry.asked) < FRESH
-                || listening_since(socket).is_some_and(|since| entry.asked >= since)
+            now.duration_since(entry.asked) < FRESH || still_holds(&entry.socket, entry.asked)
         })
     }
 
     /// Who told of a container.
     pub(super) fn teller(&self, id: &str) -> Option<&Path> {
-        self.entries.get(id)?.socket.as_deref()
+        self.entries.get(id).map(|entry| &*entry.socket)
     }
 
     /// The containers that a socket told of.
     pub(super) fn told_by(&self, socket: &Path) -> Vec<Box<str>> {
-        let of_socket = |entry: &Entry| entry.socket.as_deref() == Some(socket);
+        let of_socket = |entry: &Entry| &*entry.socket == socket;
         self.entries.iter().filter(|(_, entry)| of_socket(entry)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Forgets those that no one has requested for long, and names them. Those of which a socket tells when they are
-    /// gone are kept.
-    pub(super) fn forget_unwanted(
-        &mut self,
-        now: Instant,
-        is_listened_to: impl Fn(&Path) -> bool,
-    ) -> Vec<Box<str>> {
-        let is_unwanted = |entry: &Entry| {
-            now.duration_since(entry.requested) >= FORGET
-                && !entry.socket.as_deref().is_some_and(&is_listened_to)
-        };
+    /// Forgets those that no one has requested for long, and names them. Also of those whose end would be told: the
+    /// event may be lost, or come before an answer that was under way.
+    pub(super) fn forget_unwanted(&mut self, now: Instant) -> Vec<Box<str>> {
+        let is_unwanted = |entry: &Entry| now.duration_since(entry.requested) >= FORGET;
         let unwanted: Vec<_> =
             self.entries.iter().filter(|(_, entry)| is_unwanted(entry)).map(|(id, _)| id.clone()).collect();
         for id in &unwanted {
@@ -103,37 +97,37 @@ mod tests {
 
     const SOCKET: &str = "/run/a.sock";
 
-    fn socket() -> Option<Arc<Path>> {
-        Some(Path::new(SOCKET).into())
+    fn socket() -> Arc<Path> {
+        Path::new(SOCKET).into()
     }
 
     #[test]
-    fn what_was_told_holds_for_minutes_and_longer_where_changes_are_told() {
+    fn what_was_told_holds_for_minutes_and_longer_where_the_socket_says_so() {
         let (mut known, now) = (Known::default(), Instant::now());
         known.learn("a", socket(), now);
         let second = Duration::from_secs(1);
-        let cases = [
-            (FRESH - second, None, true),
-            (FRESH, None, false),
-            (FRESH, Some(now - second), true),
-            (FRESH, Some(now + second), false),
-        ];
-        for (age, since, expected) in cases {
-            assert_eq!(known.is_fresh("a", now + age, |_| since), expected, "{age:?} {since:?}");
+        for (age, lasts, expected) in
+            [(FRESH - second, false, true), (FRESH, false, false), (FRESH, true, true)]
+        {
+            let still_holds = |path: &Path, asked| {
+                assert_eq!((path, asked), (Path::new(SOCKET), now));
+                lasts
+            };
+            assert_eq!(known.is_fresh("a", now + age, still_holds), expected, "{age:?} {lasts}");
         }
-        assert!(!known.is_fresh("b", now, |_| None));
+        assert!(!known.is_fresh("b", now, |_, _| true));
     }
 
     #[test]
-    fn who_is_not_requested_is_forgotten_unless_its_end_will_be_told() {
+    fn who_is_not_requested_is_forgotten() {
         let (mut known, now) = (Known::default(), Instant::now());
         for id in ["a", "b"] {
             known.learn(id, socket(), now);
         }
         known.request("b", now + FORGET);
         let later = now + FORGET;
-        assert!(known.forget_unwanted(later, |path| path == Path::new(SOCKET)).is_empty());
-        assert_eq!(known.forget_unwanted(later, |_| false), ["a".into()]);
+        assert_eq!(known.forget_unwanted(later - Duration::from_secs(1)), []);
+        assert_eq!(known.forget_unwanted(later), ["a".into()]);
         assert_eq!(known.told_by(Path::new(SOCKET)), ["b".into()]);
         known.forget("b");
         assert_eq!((known.teller("a"), known.teller("b")), (None, None));
@@ -142,9 +136,11 @@ mod tests {
     #[test]
     fn there_is_a_bound() {
         let (mut known, now) = (Known::default(), Instant::now());
-        for index in 0..=MAX_ENTRIES {
-            known.learn(&index.to_string(), None, now);
+        for index in 0..MAX_ENTRIES {
+            assert!(known.learn(&index.to_string(), socket(), now));
         }
+        assert!(!known.learn("one more", socket(), now));
+        assert!(known.learn("0", socket(), now));
         assert_eq!(known.entries.len(), MAX_ENTRIES);
     }
 }

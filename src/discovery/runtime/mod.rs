@@ -1,10 +1,19 @@
 //! What container runtimes know of a container: its name, its image, its labels and its pod.
 //!
-//! Nothing is polled. A process in a container that nothing knows makes a request, the runtimes are asked for that
-//! one container, and what they tell goes into a [`Catalogue`](super::catalogue::Catalogue). Each question has a
-//! connection of its own, so that a daemon's restart goes unnoticed. Only Docker is listened to as well, through
-//! its stream of events, by which short-lived containers are known before they are gone and a new name is known at
-//! once; Podman's service ends when no one is connected, and would never end if it were listened to.
+//! A process in a container that nothing knows makes a request, the runtimes are asked for that one container, and
+//! what they tell goes into a [`Catalogue`](super::catalogue::Catalogue). Each question has a connection of its own,
+//! so that a daemon's restart goes unnoticed. Only Docker is listened to as well, through its stream of events, by
+//! which short-lived containers are known before they are gone and a new name is known at once; Podman's service
+//! ends when no one is connected, and would never end if it were listened to.
+//!
+//! A container in use is requested again every five minutes, which tells that it is in use. Only where it may have
+//! been renamed unnoticed is it asked for again: at Podman, and at a Docker that cannot be listened to. What the CRI
+//! tells of a container cannot change.
+//!
+//! A daemon is asked only for containers that may be its own, and no Docker is started by a connection (see
+//! `watch`). Root's runtimes are asked for root's containers, a user's Podman for those in that user's slice: what
+//! is told is stored under [`ContainerId::key`](super::container::ContainerId::key), so that no user can name what is
+//! another's.
 //!
 //! | file | what it holds |
 //! |---|---|

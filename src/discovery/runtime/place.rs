@@ -1,7 +1,7 @@
 //! Where the sockets of container runtimes are.
 
 use super::{Kind, rootless};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What to ask.
 #[derive(Clone, Debug, Default)]
@@ -19,15 +19,16 @@ pub struct Place {
     pub path: PathBuf,
     /// Which API it speaks; `None` if that is to be found out.
     pub kind: Option<Kind>,
-    /// The user whose containers it knows, if that is not root: it may be trusted with no others.
+    /// The user whose containers it knows, if that is not root: it is asked for no others.
     pub user: Option<u32>,
 }
 
-/// The sockets that are looked for. Of paths that lead to the same socket the first counts.
+/// The sockets that are looked for. Of paths that lead to the same socket the first counts: where Podman is in
+/// Docker's place, that is a link.
 const KNOWN: [(&str, Kind); 10] = [
+    ("/run/podman/podman.sock", Kind::Podman),
     ("/run/docker.sock", Kind::Docker),
     ("/var/run/docker.sock", Kind::Docker),
-    ("/run/podman/podman.sock", Kind::Podman),
     ("/run/containerd/containerd.sock", Kind::Cri),
     ("/run/crio/crio.sock", Kind::Cri),
     ("/var/run/crio/crio.sock", Kind::Cri),
@@ -43,26 +44,33 @@ impl Place {
         Self { path: path.into(), kind, user: None }
     }
 
-    /// Whose status tells of it as long as it has not told what it is.
-    pub(super) fn guess(&self) -> Kind {
-        self.kind.unwrap_or(Kind::Cri)
+    /// Whether whoever listens is a daemon, and not systemd, which starts one at the first connection: Docker,
+    /// Podman and cri-dockerd, which connects to Docker, come with a unit for that.
+    pub(super) fn is_daemons_own(&self) -> bool {
+        self.kind == Some(Kind::Cri) && !self.path.ends_with("cri-dockerd.sock")
+    }
+
+    /// The socket that the operator names. A user's stays the user's.
+    fn given(path: &Path) -> Self {
+        match rootless::user_of(path) {
+            Some(user) => Self { path: path.into(), kind: Some(Kind::Podman), user: Some(user) },
+            None => Self::new(path, None),
+        }
     }
 }
 
 impl Options {
-    /// The sockets of root's to look for.
-    pub(super) fn places(&self) -> Vec<Place> {
-        match (&self.socket_path, &self.places) {
-            (Some(path), _) => vec![Place::new(path, None)],
-            (None, Some(places)) => places.clone(),
-            (None, None) => KNOWN.iter().map(|(path, kind)| Place::new(path, Some(*kind))).collect(),
+    /// The sockets to look for: root's, or those of a user.
+    pub(super) fn places(&self, user: Option<u32>) -> Vec<Place> {
+        match (&self.socket_path, &self.places, user) {
+            (Some(path), _, _) => vec![Place::given(path)],
+            (None, Some(places), _) => places.clone(),
+            (None, None, Some(user)) => rootless::place(user).into_iter().collect(),
+            (None, None, None) => KNOWN.iter().map(|(path, kind)| Place::new(path, Some(*kind))).collect(),
         }
-    }
-
-    /// The sockets of users to look for.
-    pub(super) fn places_of_users(&self) -> Vec<Place> {
-        let is_open = self.socket_path.is_none() && self.places.is_none();
-        if is_open { rootless::places() } else { Vec::new() }
+        .into_iter()
+        .filter(|place| place.user == user)
+        .collect()
     }
 
     /// Why there is none of a kind, in words.
@@ -70,7 +78,7 @@ impl Options {
         if let Some(path) = &self.socket_path {
             return format!("not behind {}, which --socket-path names", path.display());
         }
-        let places = self.places().into_iter();
+        let places = self.places(None).into_iter();
         let of_kind = places.filter(|place| place.kind.is_none_or(|other| other == kind));
         let paths: Vec<_> = of_kind.map(|place| place.path.display().to_string()).collect();
         format!("no socket at {}", paths.join(", "))
@@ -84,14 +92,31 @@ mod tests {
     #[test]
     fn a_socket_that_was_given_is_the_only_one() {
         let options = Options { socket_path: Some("/a".into()), places: None };
-        assert_eq!(options.places(), [Place::new("/a", None)]);
+        assert_eq!(options.places(None), [Place::new("/a", None)]);
         assert_eq!(options.absence(Kind::Docker), "not behind /a, which --socket-path names");
-        assert_eq!(options.places_of_users(), []);
+        assert_eq!(options.places(Some(1000)), []);
+    }
+
+    #[test]
+    fn a_users_socket_that_was_given_is_asked_for_what_is_theirs() {
+        let path = "/run/user/1000/podman/podman.sock";
+        let options = Options { socket_path: Some(path.into()), places: None };
+        let theirs = Place { path: path.into(), kind: Some(Kind::Podman), user: Some(1000) };
+        assert_eq!(options.places(Some(1000)), [theirs]);
+        assert_eq!((options.places(None), options.places(Some(1001))), (vec![], vec![]));
+    }
+
+    #[test]
+    fn only_a_daemon_that_runs_is_greeted() {
+        let places = Options::default().places(None);
+        let greeted: Vec<_> = places.iter().filter(|place| place.is_daemons_own()).collect();
+        assert_eq!(greeted.len(), 6);
+        assert!(greeted.iter().all(|place| !place.path.to_string_lossy().contains("docker")), "{greeted:?}");
     }
 
     #[test]
     fn every_kind_is_looked_for() {
-        let places = Options::default().places();
+        let places = Options::default().places(None);
         for kind in Kind::ALL {
             assert!(places.iter().any(|place| place.kind == Some(kind)), "{kind:?}");
         }

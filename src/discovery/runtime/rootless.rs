@@ -1,4 +1,5 @@
-//! The sockets of Podman that belong to users.
+//! The socket of Podman that belongs to a user. What is behind it is asked only about containers in the user's slice,
+//! so that all they can tell lies about are processes of their own.
 //!
 //! A user may put anything at its path: also a file system of their own, whose every look-up hangs. So only what
 //! lies on the `tmpfs` that the system mounted for the user is touched, and no symbolic link is followed.
@@ -15,35 +16,31 @@ use std::{fs, io};
 const FOLDERS: &str = "/run/user";
 /// The socket's path inside.
 const SOCKET: &str = "podman/podman.sock";
-/// Users whose sockets are looked for.
-const MAX_USERS: usize = 32;
 
-/// Where users may have a socket.
-pub(super) fn places() -> Vec<Place> {
+/// Where a user may have a socket; `None` if the system gave them no folder.
+pub(super) fn place(user: u32) -> Option<Place> {
     let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let place = |user: u32| Place {
-        path: Path::new(FOLDERS).join(user.to_string()).join(SOCKET),
-        kind: Some(Kind::Podman),
-        user: Some(user),
-    };
-    users(&String::from_utf8_lossy(&mounts)).into_iter().map(place).collect()
+    let folder = Path::new(FOLDERS).join(user.to_string());
+    let place = Place { path: folder.join(SOCKET), kind: Some(Kind::Podman), user: Some(user) };
+    is_tmpfs(&String::from_utf8_lossy(&mounts), &folder).then_some(place)
 }
 
-/// The users whose folder is a `tmpfs`, by a table in the form of `/proc/self/mountinfo`, proc_pid_mountinfo(5).
-fn users(mounts: &str) -> Vec<u32> {
-    let mut users = Vec::new();
-    for line in mounts.lines() {
+/// Whose socket a path leads to, if it is a user's.
+pub(super) fn user_of(path: &Path) -> Option<u32> {
+    let user: u32 = path.strip_prefix(FOLDERS).ok()?.iter().next()?.to_str()?.parse().ok()?;
+    let is_socket = Path::new(FOLDERS).join(user.to_string()).join(SOCKET) == path;
+    (is_socket && user != 0).then_some(user)
+}
+
+/// Whether a folder is a `tmpfs`, by a table in the form of `/proc/self/mountinfo`, proc_pid_mountinfo(5).
+fn is_tmpfs(mounts: &str, folder: &Path) -> bool {
+    let kind = |line: &str| {
         let mut fields = line.split(' ');
-        let Some(folder) = fields.nth(4).and_then(|target| target.strip_prefix(FOLDERS)) else { continue };
-        let Some(user) = folder.strip_prefix('/').and_then(|user| user.parse().ok()) else { continue };
-        let is_tmpfs = fields.skip_while(|field| *field != "-").nth(1) == Some("tmpfs");
-        // What was mounted last is on top.
-        users.retain(|other| *other != user);
-        if is_tmpfs && users.len() < MAX_USERS {
-            users.push(user);
-        }
-    }
-    users
+        let is_at = fields.nth(4).is_some_and(|target| Path::new(target) == folder);
+        is_at.then(|| fields.skip_while(|field| *field != "-").nth(1) == Some("tmpfs"))
+    };
+    // What was mounted last is on top.
+    mounts.lines().filter_map(kind).next_back().unwrap_or(false)
 }
 
 /// A user's socket, to be reached through [`path`].
@@ -65,29 +62,39 @@ pub(super) fn path(socket: &File) -> PathBuf {
     format!("/proc/self/fd/{}", socket.as_raw_fd()).into()
 }
 
-/// Whether a process is in a container of a user's, by its cgroups: a user may claim anything of their containers,
-/// but nothing of those of others.
-pub(super) fn owns(user: u32, cgroups: &str, id: &str) -> bool {
-    let slice = format!("/user-{user}.slice/");
-    cgroups.lines().any(|line| line.contains(&slice) && line.contains(id))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{open_socket, owns, path, users};
+    use super::{is_tmpfs, open_socket, path, user_of};
     use std::os::unix::net::UnixListener;
+    use std::path::Path;
 
     #[test]
     fn only_folders_that_the_system_mounted_are_looked_into() {
         let line = |target: &str, kind: &str| format!("36 35 0:31 / {target} rw shared:1 - {kind} x rw\n");
         let cases = [
-            (vec![line("/run/user/1000", "tmpfs"), line("/run/user/0", "tmpfs")], vec![1000, 0]),
-            (vec![line("/run/user/1000", "tmpfs"), line("/run/user/1000", "fuse.sshfs")], vec![]),
-            (vec![line("/run/user/1000/podman", "tmpfs"), line("/run/user", "tmpfs")], vec![]),
-            (vec![line("/mnt/run/user/1000", "tmpfs"), "x\n".to_owned()], vec![]),
+            (vec![line("/run/user/1000", "tmpfs"), line("/run/user/0", "tmpfs")], true),
+            (vec![line("/run/user/1000", "fuse.sshfs"), line("/run/user/1000", "tmpfs")], true),
+            (vec![line("/run/user/1000", "tmpfs"), line("/run/user/1000", "fuse.sshfs")], false),
+            (vec![line("/run/user/1000/podman", "tmpfs"), line("/run/user", "tmpfs")], false),
+            (vec![line("/mnt/run/user/1000", "tmpfs"), line("/run/user/100", "tmpfs"), "x\n".into()], false),
+            (vec![], false),
         ];
         for (lines, expected) in cases {
-            assert_eq!(users(&lines.concat()), expected, "{lines:?}");
+            assert_eq!(is_tmpfs(&lines.concat(), Path::new("/run/user/1000")), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_tells_whose_socket_it_is() {
+        let cases = [
+            ("/run/user/1000/podman/podman.sock", Some(1000)),
+            ("/run/user/0/podman/podman.sock", None),
+            ("/run/user/+7/podman/podman.sock", None),
+            ("/run/user/1000/docker.sock", None),
+            ("/run/podman/podman.sock", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(user_of(Path::new(path)), expected, "{path}");
         }
     }
 
@@ -103,20 +110,5 @@ mod tests {
         let _listener = UnixListener::bind(&socket).unwrap();
         let file = open_socket(&socket).unwrap();
         std::os::unix::net::UnixStream::connect(path(&file)).unwrap();
-    }
-
-    #[test]
-    fn a_user_may_claim_their_own_containers_only() {
-        let own = "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-abc.scope\n";
-        let cases = [
-            (1000, own, "abc", true),
-            (100, own, "abc", false),
-            (1000, own, "abd", false),
-            (1000, "0::/machine.slice/libpod-abc.scope\n", "abc", false),
-            (1000, "1:cpu:/user.slice/user-1000.slice/x\n0::/machine.slice/libpod-abc.scope\n", "abc", false),
-        ];
-        for (user, cgroups, id, expected) in cases {
-            assert_eq!(owns(user, cgroups, id), expected, "{user} {cgroups} {id}");
-        }
     }
 }

@@ -1,11 +1,12 @@
 //! One socket of a runtime: whether it is there, who answers, and what it tells of one container.
 
-use super::circuit::{Circuit, chance};
+use super::circuit::Circuit;
 use super::description::Description;
 use super::engine_api::{Client, Server};
 use super::error::AskError;
 use super::place::Place;
 use super::{Kind, cri, docker, podman, rootless};
+use crate::backoff::random_fraction;
 use crate::net::http1::Connection;
 use crate::net::stream::{Dialed, dial_unix};
 use crate::net::{Limits, NetError};
@@ -38,14 +39,19 @@ pub(super) struct Socket {
 struct State {
     circuit: Circuit,
     file: Option<FileIdentity>,
+    /// Unless it failed when it was last asked.
     identity: Option<Identity>,
+    /// What it was when it last answered.
+    kind: Option<Kind>,
     /// Since when it has been telling of changes.
     listening_since: Option<Instant>,
+    /// It has ceased to, and there may be no daemon any more.
+    has_ceased: bool,
     is_watched: bool,
 }
 
-/// Which file is at the path: a daemon that is restarted makes a new one.
-type FileIdentity = (u64, u64, i64, i64);
+/// Which file is at the path: a daemon that is restarted makes a new one, unless the socket is systemd's.
+pub(super) type FileIdentity = (u64, u64, i64, i64);
 
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +62,16 @@ enum Identity {
     Nobody,
 }
 
+impl Identity {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::EngineApi(Server::Docker) => Kind::Docker,
+            Self::EngineApi(Server::Podman { .. }) => Kind::Podman,
+            Self::Cri | Self::Nobody => Kind::Cri,
+        }
+    }
+}
+
 /// What came of asking a socket for one container.
 #[derive(Debug)]
 pub(super) enum Outcome {
@@ -63,8 +79,6 @@ pub(super) enum Outcome {
     Known(Description),
     /// It does not.
     Unknown,
-    /// There is no socket.
-    Absent,
     /// There is a socket, and behind it no runtime that could be asked.
     Nobody,
     /// It failed before, and is left alone for a while.
@@ -82,17 +96,46 @@ struct Found {
     _open: Option<File>,
 }
 
+/// A socket that is there, or of which that cannot be told.
+pub(super) struct Seen {
+    pub(super) socket: Arc<Socket>,
+    found: Result<Found, AskError>,
+}
+
+impl Seen {
+    /// Looks for a socket; `None` if there is none. This blocks for as long as a file system that does not answer: an
+    /// operator may name any path.
+    pub(super) fn of(socket: Arc<Socket>) -> Option<Self> {
+        let found = socket.find().transpose()?;
+        Some(Self { socket, found })
+    }
+
+    /// Which file it is, if that is known.
+    pub(super) fn file(&self) -> Option<FileIdentity> {
+        self.found.as_ref().ok().map(|found| found.file)
+    }
+
+    /// Asks for one container.
+    pub(super) async fn ask(self, id: &str) -> Outcome {
+        self.socket.ask(self.found, id).await
+    }
+}
+
 impl Socket {
     pub(super) fn new(place: Place, executor: Arc<Executor<'static>>) -> Self {
         let path = Arc::from(place.path.as_path());
         Self { place, path, executor, state: Mutex::default(), answered: bounded(1) }
     }
 
-    /// Asks for one container.
-    pub(super) async fn ask(&self, id: &str) -> Outcome {
-        let found = match self.find() {
-            Ok(Some(found)) => found,
-            Ok(None) => return Outcome::Absent,
+    /// Looks for the socket, as [`Seen::of`] does, without blocking.
+    pub(super) async fn see(self: &Arc<Self>) -> Option<Seen> {
+        let this = self.clone();
+        smol::unblock(move || Seen::of(this)).await
+    }
+
+    async fn ask(&self, found: Result<Found, AskError>, id: &str) -> Outcome {
+        let found = match found {
+            Ok(found) => found,
             Err(error) => return Outcome::Failed(error),
         };
         if !self.state().circuit.permit(Instant::now()) {
@@ -103,7 +146,7 @@ impl Socket {
         let mut state = self.state();
         match answer {
             Ok(_) if state.identity == Some(Identity::Nobody) => {
-                state.circuit.fail(Instant::now(), chance());
+                state.circuit.fail(Instant::now(), random_fraction());
                 Outcome::Nobody
             }
             Ok(answer) => {
@@ -113,33 +156,36 @@ impl Socket {
                 answer.map_or(Outcome::Unknown, Outcome::Known)
             }
             // Who does not say who it is cannot be asked for any container.
-            Err(error) if state.identity.is_some() && error.is_of_one_container() => Outcome::Refused(error),
+            Err(error) if state.identity.is_some() && error.is_of_one_container() => {
+                state.circuit.succeed();
+                Outcome::Refused(error)
+            }
             Err(error) => {
-                state.circuit.fail(Instant::now(), chance());
+                state.circuit.fail(Instant::now(), random_fraction());
                 state.identity = None;
                 Outcome::Failed(error)
             }
         }
     }
 
-    /// Its kind, as far as that is known.
-    pub(super) fn kind(&self) -> Kind {
-        match &self.state().identity {
-            Some(Identity::EngineApi(Server::Docker)) => Kind::Docker,
-            Some(Identity::EngineApi(Server::Podman { .. })) => Kind::Podman,
-            Some(Identity::Cri | Identity::Nobody) => Kind::Cri,
-            None => self.place.guess(),
-        }
+    /// Its kind, if that is known.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        self.state().kind.or(self.place.kind)
     }
 
-    /// Whether there is a socket. What cannot be looked at is there.
-    pub(super) fn is_there(&self) -> bool {
-        !matches!(self.find(), Ok(None))
+    /// Whether it is of a kind, for all that is known.
+    pub(super) fn may_be(&self, kind: Kind) -> bool {
+        self.kind().is_none_or(|known| known == kind)
     }
 
-    /// Which file it is; `None` if there is none.
-    pub(super) fn file(&self) -> Option<FileIdentity> {
-        self.find().ok().flatten().map(|found| found.file)
+    /// Whose status tells of it, also as long as it has not told what it is.
+    pub(super) fn status_kind(&self) -> Kind {
+        self.kind().unwrap_or(Kind::Cri)
+    }
+
+    /// Whether there was a socket when it was last looked for.
+    pub(super) fn was_there(&self) -> bool {
+        self.state().file.is_some()
     }
 
     /// Whether it answered when it was last asked.
@@ -153,8 +199,34 @@ impl Socket {
         self.state().listening_since
     }
 
-    pub(super) fn set_listening(&self, since: Option<Instant>) {
-        self.state().listening_since = since;
+    /// Takes in that it tells of changes from now on.
+    pub(super) fn begin_listening(&self) {
+        let mut state = self.state();
+        (state.listening_since, state.has_ceased) = (Some(Instant::now()), false);
+    }
+
+    /// Takes in that it tells of changes no longer, if it ever did; `is_there` if there is a daemon nevertheless.
+    pub(super) fn end_listening(&self, is_there: bool) {
+        let mut state = self.state();
+        state.has_ceased = state.listening_since.take().is_some() && !is_there;
+        // What it answered before says nothing of whether it is there.
+        let _ = self.answered.1.try_recv();
+    }
+
+    /// Whether a connection may start a daemon that nobody has started: any socket of Docker may be systemd's.
+    pub(super) fn may_sleep(&self) -> bool {
+        self.kind() == Some(Kind::Docker) && self.listening_since().is_none()
+    }
+
+    /// Whether what it told of a container at the time `asked` holds, however long ago that is: where it cannot have
+    /// changed unnoticed, and where to ask may start a Docker that was stopped.
+    pub(super) fn still_holds(&self, asked: Instant) -> bool {
+        // What the CRI tells cannot change as long as there is the container.
+        if self.kind() == Some(Kind::Cri) {
+            return true;
+        }
+        let state = self.state();
+        state.has_ceased || state.listening_since.is_some_and(|since| asked >= since)
     }
 
     /// Whether it is Docker's and nobody listens to it; from then on somebody does.
@@ -165,16 +237,20 @@ impl Socket {
         wants
     }
 
-    /// Waits until it answers again.
+    /// Takes in that nobody can listen to it now.
+    pub(super) fn has_no_listener(&self) {
+        self.state().is_watched = false;
+    }
+
+    /// Waits until it has answered since the last end of listening.
     pub(super) async fn answers(&self) {
-        // An answer of before.
-        let _ = self.answered.1.try_recv();
         let _ = self.answered.1.recv().await;
     }
 
     /// A connection for an answer that has no end; `None` if there is no Docker now.
-    pub(super) async fn connect(&self) -> Result<Option<Connection>, AskError> {
-        let Some(found) = self.find()? else { return Ok(None) };
+    pub(super) async fn connect(self: &Arc<Self>) -> Result<Option<Connection>, AskError> {
+        let Some(seen) = self.see().await else { return Ok(None) };
+        let found = seen.found?;
         let connect = async {
             let mut client = self.engine_api(&found).await?;
             let is_docker = client.identify().await? == Server::Docker;
@@ -183,7 +259,7 @@ impl Socket {
         self.in_time(connect).await
     }
 
-    /// Looks for the socket. If it is another than before, what was known of that one is void.
+    /// Looks for the socket, which may block. If it is another than before, what was known of that one is void.
     fn find(&self) -> Result<Option<Found>, AskError> {
         let looked = match self.place.user {
             None => std::fs::metadata(&self.place.path).map(|metadata| (metadata, None)),
@@ -206,7 +282,8 @@ impl Socket {
         let file = identity(&metadata);
         let mut state = self.state();
         if state.file != Some(file) {
-            (state.file, state.circuit, state.identity) = (Some(file), Circuit::default(), None);
+            (state.file, state.circuit) = (Some(file), Circuit::default());
+            (state.identity, state.kind) = (None, None);
         }
         Ok(Some(Found { path, file, _open: open }))
     }
@@ -216,15 +293,17 @@ impl Socket {
             Some(identity) if identity != Identity::Nobody => identity,
             _ => self.identify(found).await?,
         };
-        self.state().identity = Some(identity.clone());
+        {
+            let mut state = self.state();
+            state.kind = Some(identity.kind());
+            state.identity = Some(identity.clone());
+        }
         match identity {
             Identity::EngineApi(server) => {
                 let mut client = self.engine_api(found).await?;
                 match server {
                     Server::Docker => docker::ask(&mut client, id).await,
-                    Server::Podman { version } => {
-                        podman::ask(&mut client, &version, id, self.place.user).await
-                    }
+                    Server::Podman { version } => podman::ask(&mut client, &version, id).await,
                 }
             }
             Identity::Cri => match self.cri(found).await? {
@@ -236,7 +315,16 @@ impl Socket {
     }
 
     async fn identify(&self, found: &Found) -> Result<Identity, AskError> {
-        let engine_api = async { Ok(Identity::EngineApi(self.engine_api(found).await?.identify().await?)) };
+        let engine_api = async {
+            let mut client = self.engine_api(found).await?;
+            match client.identify().await? {
+                // Root's is trusted with every container of root's, and is listened to.
+                Server::Docker if self.place.user.is_some() => {
+                    Err(client.malformed("answer of Podman", None))
+                }
+                server => Ok(Identity::EngineApi(server)),
+            }
+        };
         let cri =
             async { Ok(if self.cri(found).await?.is_some() { Identity::Cri } else { Identity::Nobody }) };
         match self.place.kind {

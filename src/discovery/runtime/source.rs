@@ -1,14 +1,14 @@
 //! Requests for containers, and their answers: whom to ask in which order.
 
-use super::description::{Description, nameless};
-use super::error::AskError;
+use super::description::Description;
+use super::error::{AskError, Reason};
 use super::figures::Figures;
 use super::known::Known;
 use super::place::{Options, Place};
-use super::socket::{Outcome, Socket};
+use super::socket::{LIMITS, Outcome, Seen, Socket};
 use super::{Kind, watch};
 use crate::discovery::catalogue::Catalogue;
-use crate::discovery::container::{ContainerId, Engine};
+use crate::discovery::container::{ContainerId, Engine, key};
 use crate::discovery::status::SourceStatus;
 use crate::metrics::Exposition;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
@@ -24,7 +24,7 @@ const PARALLEL: usize = 16;
 /// How often what is long gone is forgotten.
 const TIDY: Duration = Duration::from_secs(60);
 /// Sockets of Docker that wait to be listened to.
-const MAX_UNHEARD: usize = 16;
+pub(super) const MAX_UNHEARD: usize = 16;
 /// Longest id that is asked for.
 const MAX_ID: usize = 255;
 /// An id that no container has: the answer tells whether the runtime works.
@@ -52,6 +52,14 @@ impl Answer {
     }
 }
 
+/// What there is to ask.
+struct Look {
+    /// For the request.
+    asked: Vec<Seen>,
+    /// For any.
+    there: Vec<Arc<Socket>>,
+}
+
 /// The container runtimes of this host.
 pub struct Runtimes {
     options: Options,
@@ -60,6 +68,8 @@ pub struct Runtimes {
     statuses: [Arc<SourceStatus>; Kind::ALL.len()],
     sockets: Mutex<HashMap<PathBuf, Arc<Socket>>>,
     known: Mutex<Known>,
+    /// Held by who looks for sockets, so that no more than one thread hangs in a file system.
+    looking: Arc<smol::lock::Mutex<()>>,
     pub(super) figures: Figures,
     /// Sockets that nobody listens to yet.
     unheard: (Sender<Arc<Socket>>, Receiver<Arc<Socket>>),
@@ -69,9 +79,9 @@ impl Runtimes {
     /// What is told goes into the catalogue, in which nobody else may put anything.
     pub fn new(options: Options, catalogue: Arc<Catalogue>, executor: Arc<Executor<'static>>) -> Arc<Self> {
         let statuses = Kind::ALL.map(|kind| Arc::new(SourceStatus::new(kind.name())));
-        let (sockets, known, figures) = Default::default();
+        let (sockets, known, looking, figures) = Default::default();
         let unheard = bounded(MAX_UNHEARD);
-        Arc::new(Self { options, catalogue, executor, statuses, sockets, known, figures, unheard })
+        Arc::new(Self { options, catalogue, executor, statuses, sockets, known, looking, figures, unheard })
     }
 
     /// How each kind of runtime does, in the order of [`Kind::ALL`].
@@ -116,96 +126,94 @@ impl Runtimes {
                 worker.await;
             }
         };
-        work.or(self.listen()).or(self.tidy()).await;
+        work.or(self.listen()).or(self.tidy_for_ever()).await;
     }
 
-    /// Looks at what is there, so that its status is known, and Docker is listened to, before the first request.
-    /// Podman is left alone: its service is started by the first connection.
+    /// Looks at what is there, so that its status is known before the first request. What the first connection may
+    /// start is left alone until a container is met that may be its own.
     async fn greet(self: Arc<Self>) {
-        self.tell_absence();
-        let sockets = self.sockets(self.options.places());
-        let is_wanted = |socket: &&Arc<Socket>| socket.place.kind != Some(Kind::Podman) && socket.is_there();
-        let asked: Vec<_> = sockets.iter().filter(is_wanted).cloned().collect();
-        self.ask_all(&asked, NO_ID).await;
+        let Some(look) = self.look(None).await else { return };
+        self.tell_absence(&look.there);
+        let asked = look.asked.into_iter().filter(|seen| seen.socket.place.is_daemons_own()).collect();
+        self.ask_all(asked, NO_ID).await;
     }
 
     /// One request.
-    async fn answer(&self, container: &ContainerId) -> Answer {
+    async fn answer(self: &Arc<Self>, container: &ContainerId) -> Answer {
         let answer = self.find(container).await;
         self.figures.answer(answer);
         answer
     }
 
-    async fn find(&self, container: &ContainerId) -> Answer {
+    async fn find(self: &Arc<Self>, container: &ContainerId) -> Answer {
         let (id, now) = (&*container.id, Instant::now());
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         // It becomes part of a path.
         if id.is_empty() || id.len() > MAX_ID || !id.bytes().all(fits) || id.contains("..") {
             return Answer::Unknown;
         }
-        if let Some(answer) = self.find_nameless(container) {
-            return answer;
+        let has_nobody_to_ask = match container.engine {
+            // Of the runtimes of users only Podman is asked.
+            engine if container.user.is_some() => engine != Some(Engine::Podman),
+            Some(engine) => Kind::of(engine).is_none(),
+            None => false,
+        };
+        if has_nobody_to_ask {
+            return Answer::Unknown;
         }
-        self.known().request(id, now);
-        let listening_since = |path: &Path| self.socket(path)?.listening_since();
-        if self.known().is_fresh(id, now, listening_since) && self.catalogue.get(id).is_some() {
+        let key = container.key();
+        self.known().request(&key, now);
+        let still_holds =
+            |path: &Path, asked| self.socket(path).is_some_and(|socket| socket.still_holds(asked));
+        if self.known().is_fresh(&key, now, still_holds) && self.catalogue.get(&key).is_some() {
             return Answer::Known;
         }
-        self.tell_absence();
-        self.ask_in_order(container).await
+        let Some(Look { asked, there }) = self.look(container.user).await else { return Answer::Failed };
+        let answer = self.ask_in_order(container, asked).await;
+        // After the answers, which tell what each socket is.
+        self.tell_absence(&there);
+        answer
     }
 
-    /// Those that no one can be asked about.
-    fn find_nameless(&self, container: &ContainerId) -> Option<Answer> {
-        let id = &*container.id;
-        let discovered = match container.engine? {
-            engine @ Engine::BuildKit => {
-                nameless(engine.name(), None, id, "__meta_docker_build_kit_container_id")
-            }
-            engine @ Engine::Lxc => nameless(engine.name(), Some(id), id, "__meta_lxc_container_id"),
-            _ => return None,
-        };
-        let is_kept = self.catalogue.put(id, discovered);
-        if is_kept {
-            self.known().learn(id, None, Instant::now());
-        }
-        Some(if is_kept { Answer::Known } else { Answer::Failed })
-    }
-
-    /// Asks those who should know first, then the other runtimes of root, and users only for what is theirs.
-    async fn ask_in_order(&self, container: &ContainerId) -> Answer {
+    /// Asks those who should know first, then the other runtimes; for what is a user's only the user's. A Docker
+    /// that may sleep is asked only for a container that may be its own, and last if it may be another's.
+    async fn ask_in_order(&self, container: &ContainerId, asked: Vec<Seen>) -> Answer {
         let best = container.engine.and_then(Kind::of);
-        let is_best = |socket: &Arc<Socket>| best.is_none_or(|kind| socket.kind() == kind);
-        let (first, second): (Vec<_>, Vec<_>) =
-            self.sockets(self.options.places()).into_iter().partition(is_best);
-        let of_users =
-            || if best == Some(Kind::Podman) { self.options.places_of_users() } else { Vec::new() };
+        let is_first = |seen: &Seen| match best {
+            Some(kind) => seen.socket.may_be(kind),
+            None => !seen.socket.may_sleep(),
+        };
+        let (first, mut second): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_first);
+        if best.is_some() {
+            second.retain(|seen| !seen.socket.may_sleep());
+        }
         let id = &*container.id;
-        let mut answer = self.ask_all(&first, id).await;
+        let mut answer = self.ask_all(first, id).await;
         if answer != Answer::Known {
-            // Of who is not likely to know it only good news counts.
-            for others in [second, self.sockets(of_users())] {
-                if self.ask_all(&others, id).await == Answer::Known {
-                    return Answer::Known;
-                }
-            }
+            answer = match self.ask_all(second, id).await {
+                // Of who is not likely to know it only good news counts.
+                Answer::Failed if best.is_some() => answer,
+                Answer::Unknown => answer,
+                other => other,
+            };
         }
         // What was told before stays in force, unless the same runtime says otherwise.
-        if self.known().teller(id).is_some() && self.catalogue.get(id).is_some() {
+        let key = container.key();
+        if self.known().teller(&key).is_some() && self.catalogue.get(&key).is_some() {
             answer = Answer::Known;
         }
         answer
     }
 
     /// Asks some sockets at once. The first that knows the container is enough.
-    async fn ask_all(&self, sockets: &[Arc<Socket>], id: &str) -> Answer {
+    async fn ask_all(&self, sockets: Vec<Seen>, id: &str) -> Answer {
         let (sender, outcomes) = unbounded();
         let _tasks: Vec<Task<()>> = sockets
-            .iter()
-            .map(|socket| {
-                let (socket, sender, id) = (socket.clone(), sender.clone(), id.to_owned());
+            .into_iter()
+            .map(|seen| {
+                let (socket, sender, id) = (seen.socket.clone(), sender.clone(), id.to_owned());
                 self.executor.spawn(async move {
-                    let outcome = socket.ask(&id).await;
+                    let outcome = seen.ask(&id).await;
                     let _ = sender.send((socket, outcome)).await;
                 })
             })
@@ -224,11 +232,13 @@ impl Runtimes {
 
     /// Asks one socket, of which something is known already.
     pub(super) async fn ask_again(&self, socket: &Arc<Socket>, id: &str) {
-        let outcome = socket.ask(id).await;
-        self.take_in(socket, id, outcome);
+        if let Some(seen) = socket.see().await {
+            let outcome = seen.ask(id).await;
+            self.take_in(socket, id, outcome);
+        }
     }
 
-    /// Asks for all containers that a socket told of.
+    /// Asks for all containers that a socket of root's told of.
     pub(super) async fn ask_for_all_of(&self, socket: &Arc<Socket>) {
         let ids = self.known().told_by(&socket.path);
         for id in ids {
@@ -236,32 +246,39 @@ impl Runtimes {
         }
     }
 
-    /// Takes in that a container is gone.
-    pub(super) fn lose(&self, id: &str) {
-        self.known().forget(id);
-        self.catalogue.remove(id, Instant::now());
+    /// Takes in that a container is gone, if the socket that says so has told of it.
+    pub(super) fn lose(&self, socket: &Socket, id: &str) {
+        let key = key(socket.place.user, id);
+        let mut known = self.known();
+        if known.teller(&key) == Some(&*socket.path) {
+            known.forget(&key);
+            self.catalogue.remove(&key, Instant::now());
+        }
     }
 
-    /// Takes in what a socket told of a container.
+    /// Takes in what a socket told of a container. Whatever a user's tells is of a container of that user's.
     fn take_in(&self, socket: &Arc<Socket>, id: &str, outcome: Outcome) -> Answer {
+        let key = key(socket.place.user, id);
         match outcome {
             Outcome::Known(Description { discovered, dropped }) => {
                 self.works(socket);
                 self.figures.dropped_labels.add(dropped);
-                if !self.catalogue.put(id, discovered) {
+                if !self.known().learn(&key, socket.path.clone(), Instant::now()) {
+                    self.figures.crowded_out.increment();
                     return Answer::Failed;
                 }
-                self.known().learn(id, Some(socket.path.clone()), Instant::now());
+                // Where there is no room the catalogue counts it.
+                if !self.catalogue.put(&key, discovered) {
+                    self.known().forget(&key);
+                    return Answer::Failed;
+                }
                 Answer::Known
             }
             Outcome::Unknown => {
                 self.works(socket);
-                if self.is_told_by(id, socket) {
-                    self.lose(id);
-                }
+                self.lose(socket, id);
                 Answer::Unknown
             }
-            Outcome::Absent => Answer::Unknown,
             Outcome::Nobody => {
                 if self.is_alone(socket) {
                     let reason = format!("{} serves no CRI", socket.path.display());
@@ -273,12 +290,19 @@ impl Runtimes {
             Outcome::Failed(error) => {
                 self.take_in_error(socket, &error);
                 if self.is_alone(socket) {
-                    self.statuses[socket.kind() as usize].failing(&error);
+                    self.statuses[socket.status_kind() as usize].failing(&error);
                 }
                 Answer::Failed
             }
             Outcome::Refused(error) => {
                 self.take_in_error(socket, &error);
+                let status = &self.statuses[socket.status_kind() as usize];
+                // Who refuses all that is asked does not work.
+                if status.snapshot().last_success.is_none() && self.is_alone(socket) {
+                    status.failing(&error);
+                } else {
+                    status.mishap(&error);
+                }
                 Answer::Failed
             }
         }
@@ -286,44 +310,81 @@ impl Runtimes {
 
     /// Counts what a socket did not answer.
     pub(super) fn take_in_error(&self, socket: &Socket, error: &AskError) {
-        self.figures.error(socket.kind(), error.reason());
+        self.figures.error(socket.status_kind(), error.reason());
         log::debug!(socket:% = socket.path.display(), error:% = error; "container runtime did not answer");
     }
 
     fn works(&self, socket: &Arc<Socket>) {
-        self.statuses[socket.kind() as usize].working();
-        if socket.wants_listener() {
-            // There are never so many.
-            let _ = self.unheard.0.try_send(socket.clone());
+        self.statuses[socket.status_kind() as usize].working();
+        if socket.wants_listener() && self.unheard.0.try_send(socket.clone()).is_err() {
+            self.figures.unheard.increment();
+            socket.has_no_listener();
         }
     }
 
     /// Whether no other socket of its kind works: one that does is enough for all to be well, as far as anyone can
     /// tell.
     fn is_alone(&self, socket: &Arc<Socket>) -> bool {
-        let is_other = |other: &Arc<Socket>| !Arc::ptr_eq(other, socket) && other.kind() == socket.kind();
+        let is_other =
+            |other: &Arc<Socket>| !Arc::ptr_eq(other, socket) && other.status_kind() == socket.status_kind();
         !self.all().values().any(|other| is_other(other) && other.has_answered())
     }
 
-    fn is_told_by(&self, id: &str, socket: &Socket) -> bool {
-        self.known().teller(id) == Some(&*socket.path)
-    }
-
     /// Kinds of which there is no socket are off.
-    pub(super) fn tell_absence(&self) {
-        let sockets = self.sockets(self.options.places());
+    fn tell_absence(&self, there: &[Arc<Socket>]) {
         for kind in Kind::ALL {
-            let is_one = |socket: &Arc<Socket>| socket.kind() == kind && socket.is_there();
-            // A user's is looked for only where a container may be theirs.
-            let is_known = self.all().values().any(|socket| socket.kind() == kind && socket.has_answered());
-            if !is_known && !sockets.iter().any(is_one) {
+            if !there.iter().any(|socket| socket.may_be(kind)) {
                 self.statuses[kind as usize].off(&self.options.absence(kind));
             }
         }
     }
 
-    /// The sockets at some places, without those that are the same as another.
-    fn sockets(&self, places: Vec<Place>) -> Vec<Arc<Socket>> {
+    /// The same after another look.
+    pub(super) async fn notice_absence(self: &Arc<Self>) {
+        if let Some(look) = self.look(None).await {
+            self.tell_absence(&look.there);
+        }
+    }
+
+    /// Looks once for all sockets that matter to a request for a container of root's or of a user's; `None` if that
+    /// takes too long.
+    async fn look(self: &Arc<Self>, user: Option<u32>) -> Option<Look> {
+        let this = self.clone();
+        let look = async {
+            let looking = self.looking.lock_arc().await;
+            let look = smol::unblock(move || {
+                let look = this.look_blocking(user);
+                drop(looking);
+                look
+            });
+            Some(look.await)
+        };
+        let late = async {
+            Timer::after(LIMITS.deadline).await;
+            None
+        };
+        let look = look.or(late).await;
+        if look.is_none() {
+            for kind in Kind::ALL {
+                self.figures.error(kind, Reason::Late);
+                self.statuses[kind as usize].failing_because("it takes too long to look for the socket");
+            }
+        }
+        look
+    }
+
+    fn look_blocking(&self, user: Option<u32>) -> Look {
+        let of_root = self.see(self.options.places(None));
+        let mut there: Vec<_> = of_root.iter().map(|seen| seen.socket.clone()).collect();
+        let asked = if user.is_some() { self.see(self.options.places(user)) } else { of_root };
+        // A user's is looked for only where a container is theirs.
+        let is_of_user = |socket: &&Arc<Socket>| socket.place.user.is_some() && socket.was_there();
+        there.extend(self.all().values().filter(is_of_user).cloned());
+        Look { asked, there }
+    }
+
+    /// The sockets that are at some places, without those that are the same as another.
+    fn see(&self, places: Vec<Place>) -> Vec<Seen> {
         let mut all = self.all();
         let socket = |place: Place| {
             let make = || Arc::new(Socket::new(place.clone(), self.executor.clone()));
@@ -332,7 +393,8 @@ impl Runtimes {
         let sockets: Vec<_> = places.into_iter().map(socket).collect();
         drop(all);
         let mut files = HashSet::new();
-        sockets.into_iter().filter(|socket| socket.file().is_none_or(|file| files.insert(file))).collect()
+        let is_another = |seen: &Seen| seen.file().is_none_or(|file| files.insert(file));
+        sockets.into_iter().filter_map(Seen::of).filter(is_another).collect()
     }
 
     fn socket(&self, path: &Path) -> Option<Arc<Socket>> {
@@ -348,28 +410,30 @@ impl Runtimes {
         }
     }
 
-    async fn tidy(&self) {
+    async fn tidy_for_ever(&self) {
         loop {
             Timer::after(TIDY).await;
-            let now = Instant::now();
-            let is_listened_to =
-                |path: &Path| self.socket(path).is_some_and(|socket| socket.listening_since().is_some());
-            let unwanted = self.known().forget_unwanted(now, is_listened_to);
-            self.figures.forgotten.add(unwanted.len() as u64);
-            for id in unwanted {
-                self.catalogue.remove(&id, now);
-            }
-            self.catalogue.purge(now);
-            // Users come and go.
-            self.all().retain(|_, socket| socket.place.user.is_none() || socket.is_there());
+            self.tidy(Instant::now());
         }
+    }
+
+    /// Forgets who is long gone. When the catalogue lets go of them is for the end of a window, whose samples they
+    /// still name.
+    pub(super) fn tidy(&self, now: Instant) {
+        let unwanted = self.known().forget_unwanted(now);
+        self.figures.forgotten.add(unwanted.len() as u64);
+        for key in unwanted {
+            self.catalogue.remove(&key, now);
+        }
+        // Users come and go.
+        self.all().retain(|_, socket| socket.place.user.is_none() || Seen::of(socket.clone()).is_some());
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<Socket>>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,12 @@
 //! The whole source against daemons of the tests' own.
 
 mod daemon;
+mod sleep;
+mod users;
 
+use super::known::{FORGET, MAX_ENTRIES};
+use super::socket::{Seen, Socket};
+use super::source::MAX_UNHEARD;
 use super::{Answer, Kind, Options, Place, Runtimes};
 use crate::discovery::catalogue::Catalogue;
 use crate::discovery::container::{ContainerId, Engine};
@@ -59,12 +64,20 @@ impl Running {
     }
 
     fn request(&self, engine: Option<Engine>, id: &str) {
-        let container = ContainerId { engine, id: id.into() };
+        self.request_of(None, engine, id);
+    }
+
+    fn request_of(&self, user: Option<u32>, engine: Option<Engine>, id: &str) {
+        let container = ContainerId { engine, id: id.into(), user };
         self.requests.as_ref().unwrap().send_blocking(container).unwrap();
     }
 
     fn ask(&self, engine: Option<Engine>, id: &str) -> Answer {
-        self.request(engine, id);
+        self.ask_of(None, engine, id)
+    }
+
+    fn ask_of(&self, user: Option<u32>, engine: Option<Engine>, id: &str) -> Answer {
+        self.request_of(user, engine, id);
         let late = async {
             smol::Timer::after(LIMIT).await;
             panic!("no answer for {id}");
@@ -254,12 +267,12 @@ fn names_that_are_no_text_and_labels_of_megabytes_cost_only_themselves() {
 fn a_container_of_podman_is_asked_for_by_podmans_own_api() {
     let (_folder, path) = folder();
     // The package podman-docker puts Podman at Docker's path.
-    let podman = Daemon::start(&path("docker"), PODMAN);
+    let podman = Daemon::start(&path("podman"), PODMAN);
     let json = format!(r#"{{"Id":"{A}","Name":"web","ImageName":"nginx:1","Pod":"p1","Config":{{}}}}"#);
     podman.set(&format!("/v4.3.1/libpod/containers/{A}/json"), json);
     podman.set("/v4.3.1/libpod/pods/p1/json", r#"{"Name":"shop"}"#);
-    std::os::unix::fs::symlink(path("docker"), path("podman")).unwrap();
-    let running = Running::at([(path("docker"), Some(Kind::Docker)), (path("podman"), Some(Kind::Podman))]);
+    std::os::unix::fs::symlink(path("podman"), path("docker")).unwrap();
+    let running = Running::at([(path("podman"), Some(Kind::Podman)), (path("docker"), Some(Kind::Docker))]);
     assert_eq!(running.ask(Some(Engine::Podman), A), Answer::Known);
     assert_eq!(
         running.labels(A),
@@ -282,17 +295,131 @@ fn a_socket_of_any_kind_may_be_given() {
     }
 }
 
+/// A container that starts in an outage is asked for again in seconds if that is known to be one.
 #[test]
-fn what_no_runtime_can_be_asked_about_is_known_by_its_id() {
-    let running = Running::at([]);
-    let cases = [
-        (Engine::BuildKit, "k", r#"{containerid="buildkit://k"}"#, "__meta_docker_build_kit_container_id"),
-        (Engine::Lxc, "m", r#"{container="m",containerid="lxc://m"}"#, "__meta_lxc_container_id"),
-    ];
-    for (engine, id, labels, meta) in cases {
-        assert_eq!(running.ask(Some(engine), id), Answer::Known);
-        assert_eq!((&*running.labels(id), &*running.meta(id, meta)), (labels, id));
+fn a_socket_that_was_given_fails_as_what_it_is() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    let running = Running::start(Options { socket_path: Some(path("docker")), places: None });
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
+    assert_eq!((running.state(Kind::Cri), running.state(Kind::Podman)), (State::Off, State::Off));
+    eventually("somebody listens", || docker.listeners() == 1);
+    docker.set_broken(true);
+    for when in ["failing", "resting"] {
+        assert_eq!(running.ask(Some(Engine::Docker), B), Answer::Failed, "{when}");
     }
+    assert_eq!((running.state(Kind::Docker), running.state(Kind::Cri)), (State::Failing, State::Off));
+    let errors = |runtime: &str| {
+        running.metric(&format!(r#"container_runtime_errors_total{{runtime="{runtime}",reason="protocol"}}"#))
+    };
+    assert!(errors("docker") > 0);
+    assert_eq!(errors("cri"), 0);
+    let _hanging = Fault::Hanging.start(&path("hanging"));
+    let running = Running::start(Options { socket_path: Some(path("hanging")), places: None });
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Failed, "it may be Docker's");
+}
+
+#[test]
+fn for_what_no_runtime_knows_none_is_asked() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    for (engine, id) in [(Engine::BuildKit, "mmx1dcu3bn04u8mln3qb4znvw"), (Engine::Lxc, "web")] {
+        assert_eq!(running.ask(Some(engine), id), Answer::Unknown);
+    }
+    assert_eq!(docker.connections(), 0);
+}
+
+#[test]
+fn how_long_what_was_told_holds() {
+    let socket = |kind| Socket::new(Place::new("/none", Some(kind)), Arc::new(Executor::new()));
+    let before = Instant::now();
+    assert!(socket(Kind::Cri).still_holds(before), "it cannot change");
+    assert!(!socket(Kind::Podman).still_holds(before));
+    let docker = socket(Kind::Docker);
+    assert!(!docker.still_holds(before), "nobody listens");
+    docker.end_listening(false);
+    assert!(!docker.still_holds(before), "nobody has listened");
+    docker.begin_listening();
+    assert_eq!((docker.still_holds(before), docker.still_holds(Instant::now())), (false, true));
+    docker.end_listening(false);
+    assert!(docker.still_holds(before), "it may sleep");
+    docker.begin_listening();
+    docker.end_listening(true);
+    assert!(!docker.still_holds(before), "it can be asked");
+}
+
+/// A window may be longer than what is gone is kept for.
+#[test]
+fn who_is_forgotten_keeps_its_labels_to_the_end_of_the_window() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
+    let later = Instant::now() + FORGET;
+    for passed in [Duration::ZERO, Duration::from_secs(600)] {
+        running.runtimes.tidy(later + passed);
+        assert_eq!(running.name(A).as_deref(), Some("web"), "{passed:?}");
+    }
+    assert_eq!(running.metric("container_runtime_forgotten_total"), 1);
+    running.catalogue.purge(later + Duration::from_secs(600));
+    assert_eq!(running.name(A), None);
+}
+
+#[test]
+fn beyond_a_bound_nobody_is_known_and_that_is_counted() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    for index in 0..MAX_ENTRIES {
+        running.runtimes.known().learn(&index.to_string(), Path::new("/none").into(), Instant::now());
+    }
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Failed);
+    assert!(running.catalogue.is_empty(), "who could never be forgotten is not taken in");
+    assert_eq!(running.metric("container_runtime_crowded_out_total"), 1);
+}
+
+/// More than can wait before anybody listens, which is only in this test possible.
+#[test]
+fn a_docker_that_could_not_be_listened_to_is_counted_and_tried_again() {
+    let (_folder, path) = folder();
+    let _docker = Daemon::start(&path("docker"), DOCKER);
+    let executor = Arc::new(Executor::new());
+    let runtimes = Runtimes::new(Options::default(), Arc::default(), executor.clone());
+    let socket = || Arc::new(Socket::new(Place::new(path("docker"), Some(Kind::Docker)), executor.clone()));
+    let ask = |socket: &Arc<Socket>| smol::block_on(executor.run(runtimes.ask_again(socket, A)));
+    for _ in 0..MAX_UNHEARD {
+        ask(&socket());
+    }
+    assert_eq!(runtimes.figures.unheard.get(), 0);
+    let socket = socket();
+    for failures in 1..3 {
+        ask(&socket);
+        assert_eq!(runtimes.figures.unheard.get(), failures);
+    }
+}
+
+#[test]
+fn events_are_read_while_what_was_missed_is_asked_for() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    docker.set_container(B, "db");
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
+    eventually("somebody listens", || docker.listeners() == 1);
+    docker.hang_up();
+    eventually("nobody listens", || !running.runtimes.listens());
+    docker.hold(A);
+    running.ask(Some(Engine::Docker), C);
+    eventually("somebody listens again", || docker.listeners() == 1);
+    docker.event("start", B);
+    eventually("an event is read", || running.name(B).is_some());
+    let given_up = running.metric(r#"container_runtime_errors_total{runtime="docker",reason="late"}"#);
+    assert_eq!(given_up, 0, "nothing waits for the question that is not answered");
 }
 
 #[test]
@@ -300,12 +427,10 @@ fn an_id_cannot_lead_to_another_path() {
     let (_folder, path) = folder();
     let docker = Daemon::start(&path("docker"), DOCKER);
     let running = Running::at([(path("docker"), Some(Kind::Docker))]);
-    // The greeting.
-    eventually("docker was asked once", || docker.inspections() == 1);
     for id in ["", "a/b", "..", "a?b", "a b", "a%2fb", &"a".repeat(256)] {
         assert_eq!(running.ask(Some(Engine::Docker), id), Answer::Unknown, "{id}");
     }
-    assert_eq!(docker.inspections(), 1);
+    assert_eq!(docker.connections(), 0);
 }
 
 #[test]
@@ -391,8 +516,8 @@ fn a_replaced_socket_is_asked_at_once_whatever_the_one_before_did() {
 fn a_socket_that_may_not_be_used_fails() {
     let (folder, path) = folder();
     let _docker = Daemon::start(&path("docker"), DOCKER);
-    let socket =
-        super::socket::Socket::new(Place::new(path("docker"), Some(Kind::Docker)), Arc::new(Executor::new()));
+    let place = Place::new(path("docker"), Some(Kind::Docker));
+    let socket = Arc::new(Socket::new(place, Arc::new(Executor::new())));
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     std::fs::set_permissions(path("docker"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     // The user of a thread of its own: root may use everything.
@@ -400,7 +525,7 @@ fn a_socket_that_may_not_be_used_fails() {
         if rustix::process::geteuid().is_root() {
             rustix::thread::set_thread_uid(rustix::thread::Uid::from_raw(65534)).unwrap();
         }
-        smol::block_on(socket.ask(A))
+        smol::block_on(Seen::of(socket).unwrap().ask(A))
     });
     match outcome.join().unwrap() {
         super::socket::Outcome::Failed(error) => {
@@ -429,6 +554,44 @@ fn an_answer_without_end_costs_one_container() {
 }
 
 #[test]
+fn a_runtime_that_refuses_everything_fails_and_one_that_refuses_something_says_so() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_container(A, "web");
+    docker.set_refusing(true);
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    let status = || running.runtimes.statuses()[Kind::Docker as usize].snapshot();
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Failed);
+    assert_eq!((status().state, status().errors), (State::Failing, 1));
+    assert!(status().last_error.unwrap().contains("status 403"));
+    docker.set_refusing(false);
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
+    assert_eq!(status().state, State::Working);
+    docker.set_refusing(true);
+    assert_eq!(running.ask(Some(Engine::Docker), B), Answer::Failed);
+    assert_eq!(status().state, State::Working);
+    assert!(status().errors > 1 && status().last_error.is_some());
+}
+
+#[test]
+fn who_refuses_a_question_has_answered() {
+    let (_folder, path) = folder();
+    let docker = Daemon::start(&path("docker"), DOCKER);
+    docker.set_broken(true);
+    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Failed);
+    docker.set_broken(false);
+    docker.set_refusing(true);
+    eventually("it is tried again", || {
+        running.ask(Some(Engine::Docker), A);
+        docker.inspections() > 0
+    });
+    let asked = docker.inspections();
+    running.ask(Some(Engine::Docker), B);
+    assert_eq!(docker.inspections(), asked + 1);
+}
+
+#[test]
 fn a_containerd_that_serves_no_cri_is_no_fault() {
     let (_folder, path) = folder();
     let _containerd = crate::net::grpc::tests::server::Server::start(&path("cri"), |_, _| {
@@ -449,7 +612,9 @@ fn docker_tells_what_changes() {
     let (_folder, path) = folder();
     let docker = Daemon::start(&path("docker"), DOCKER);
     docker.set_container(A, "web");
+    docker.set_container(B, "db");
     let running = Running::at([(path("docker"), Some(Kind::Docker))]);
+    assert_eq!(running.ask(Some(Engine::Docker), B), Answer::Known);
     eventually("somebody listens", || docker.listeners() == 1);
     // Before anybody has requested it.
     docker.event("start", A);

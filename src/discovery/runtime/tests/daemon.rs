@@ -31,6 +31,11 @@ struct Shared {
     streams: Mutex<Vec<UnixStream>>,
     listeners: Mutex<Vec<UnixStream>>,
     inspections: AtomicUsize,
+    connections: AtomicUsize,
+    is_broken: AtomicBool,
+    refuses: AtomicBool,
+    held: Mutex<Option<String>>,
+    unanswered: Mutex<Vec<UnixStream>>,
     is_over: AtomicBool,
 }
 
@@ -47,6 +52,10 @@ impl Engine {
                 let stream = stream.unwrap();
                 if serving.is_over.load(Ordering::SeqCst) {
                     return;
+                }
+                serving.connections.fetch_add(1, Ordering::SeqCst);
+                if serving.is_broken.load(Ordering::SeqCst) {
+                    continue;
                 }
                 serving.streams.lock().unwrap().push(stream.try_clone().unwrap());
                 let serving = serving.clone();
@@ -67,6 +76,11 @@ impl Engine {
         self.set(&format!("/containers/{id}/json"), body);
     }
 
+    /// Leaves questions about a container of Docker without an answer.
+    pub(super) fn hold(&self, id: &str) {
+        *self.shared.held.lock().unwrap() = Some(format!("/containers/{id}/json"));
+    }
+
     pub(super) fn remove(&self, path: &str) {
         self.shared.bodies.lock().unwrap().remove(path);
     }
@@ -81,6 +95,30 @@ impl Engine {
         self.shared.inspections.load(Ordering::SeqCst)
     }
 
+    /// How many connections there were.
+    pub(super) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Closes all connections, as a daemon that ends whose socket is systemd's.
+    pub(super) fn hang_up(&self) {
+        for stream in self.shared.streams.lock().unwrap().drain(..) {
+            // It may be closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        self.shared.listeners.lock().unwrap().clear();
+    }
+
+    /// Closes every new connection at once.
+    pub(super) fn set_broken(&self, is_broken: bool) {
+        self.shared.is_broken.store(is_broken, Ordering::SeqCst);
+    }
+
+    /// Tells of no container, as a proxy that forbids it.
+    pub(super) fn set_refusing(&self, refuses: bool) {
+        self.shared.refuses.store(refuses, Ordering::SeqCst);
+    }
+
     pub(super) fn event(&self, action: &str, id: &str) {
         self.line(&format!(r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"{id}"}}}}"#));
     }
@@ -88,7 +126,8 @@ impl Engine {
     /// A line of the stream of events, of whatever kind.
     pub(super) fn line(&self, line: &str) {
         for mut stream in &*self.shared.listeners.lock().unwrap() {
-            write!(stream, "{:x}\r\n{line}\n\r\n", line.len() + 1).unwrap();
+            // Who has heard enough breaks off.
+            let _ = write!(stream, "{:x}\r\n{line}\n\r\n", line.len() + 1);
         }
     }
 }
@@ -100,10 +139,7 @@ impl Drop for Engine {
         UnixStream::connect(&self.path).unwrap();
         self.thread.take().unwrap().join().unwrap();
         std::fs::remove_file(&self.path).unwrap();
-        for stream in &*self.shared.streams.lock().unwrap() {
-            // It may be closed already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.hang_up();
     }
 }
 
@@ -119,11 +155,20 @@ impl Shared {
             if path.contains("/containers/") {
                 self.inspections.fetch_add(1, Ordering::SeqCst);
             }
+            if self.held.lock().unwrap().as_ref() == Some(&path) {
+                self.unanswered.lock().unwrap().push(stream);
+                return;
+            }
             let body = match path.as_str() {
                 "/_ping" => Some(b"OK".to_vec()),
                 path => self.bodies.lock().unwrap().get(path).cloned(),
             };
-            let status = if body.is_some() { "200 OK" } else { "404 Not Found" };
+            let is_refused = self.refuses.load(Ordering::SeqCst) && path != "/_ping";
+            let status = match &body {
+                _ if is_refused => "403 Forbidden",
+                Some(_) => "200 OK",
+                None => "404 Not Found",
+            };
             let body = body.unwrap_or_default();
             // Who has heard enough breaks off.
             let _ = write!(stream, "{}Content-Length: {}\r\n\r\n", head(status), body.len());
