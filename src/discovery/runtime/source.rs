@@ -10,6 +10,7 @@ use super::{Kind, watch};
 use crate::discovery::catalogue::Catalogue;
 use crate::discovery::container::{ContainerId, Engine, key};
 use crate::discovery::status::SourceStatus;
+use crate::discovery::target::Discovered;
 use crate::metrics::Exposition;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
 use smol::future::FutureExt;
@@ -261,18 +262,11 @@ impl Runtimes {
         let key = key(socket.place.user, id);
         match outcome {
             Outcome::Known(Description { discovered, dropped }) => {
-                self.works(socket);
                 self.figures.dropped_labels.add(dropped);
-                if !self.known().learn(&key, socket.path.clone(), Instant::now()) {
-                    self.figures.crowded_out.increment();
-                    return Answer::Failed;
-                }
-                // Where there is no room the catalogue counts it.
-                if !self.catalogue.put(&key, discovered) {
-                    self.known().forget(&key);
-                    return Answer::Failed;
-                }
-                Answer::Known
+                let is_kept = self.keep(socket, &key, discovered);
+                // Who listens asks again for what is kept by now.
+                self.works(socket);
+                if is_kept { Answer::Known } else { Answer::Failed }
             }
             Outcome::Unknown => {
                 self.works(socket);
@@ -306,6 +300,20 @@ impl Runtimes {
                 Answer::Failed
             }
         }
+    }
+
+    /// Keeps what a socket told of a container, if there is room.
+    fn keep(&self, socket: &Socket, key: &str, discovered: Discovered) -> bool {
+        if !self.known().learn(key, socket.path.clone(), Instant::now()) {
+            self.figures.crowded_out.increment();
+            return false;
+        }
+        // Where there is no room the catalogue counts it.
+        let is_kept = self.catalogue.put(key, discovered);
+        if !is_kept {
+            self.known().forget(key);
+        }
+        is_kept
     }
 
     /// Counts what a socket did not answer.

@@ -411,6 +411,7 @@ fn events_are_read_while_what_was_missed_is_asked_for() {
     let running = Running::at([(path("docker"), Some(Kind::Docker))]);
     assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
     eventually("somebody listens", || docker.listeners() == 1);
+    eventually("what may have been missed was asked for", || docker.answers() == 2);
     docker.hang_up();
     eventually("nobody listens", || !running.runtimes.listens());
     docker.hold(A);
@@ -616,6 +617,7 @@ fn docker_tells_what_changes() {
     let running = Running::at([(path("docker"), Some(Kind::Docker))]);
     assert_eq!(running.ask(Some(Engine::Docker), B), Answer::Known);
     eventually("somebody listens", || docker.listeners() == 1);
+    eventually("what may have been missed was asked for", || docker.answers() == 2);
     // Before anybody has requested it.
     docker.event("start", A);
     eventually("a new container is known", || running.name(A).as_deref() == Some("web"));

@@ -31,6 +31,7 @@ struct Shared {
     streams: Mutex<Vec<UnixStream>>,
     listeners: Mutex<Vec<UnixStream>>,
     inspections: AtomicUsize,
+    answers: AtomicUsize,
     connections: AtomicUsize,
     is_broken: AtomicBool,
     refuses: AtomicBool,
@@ -119,6 +120,11 @@ impl Engine {
         self.shared.refuses.store(refuses, Ordering::SeqCst);
     }
 
+    /// How many questions about containers have their whole answer.
+    pub(super) fn answers(&self) -> usize {
+        self.shared.answers.load(Ordering::SeqCst)
+    }
+
     pub(super) fn event(&self, action: &str, id: &str) {
         self.line(&format!(r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"{id}"}}}}"#));
     }
@@ -173,6 +179,9 @@ impl Shared {
             // Who has heard enough breaks off.
             let _ = write!(stream, "{}Content-Length: {}\r\n\r\n", head(status), body.len());
             let _ = stream.write_all(&body);
+            if path.contains("/containers/") {
+                self.answers.fetch_add(1, Ordering::SeqCst);
+            }
         }
     }
 }

@@ -43,6 +43,7 @@ fn a_docker_that_was_stopped_is_heard_again_once_it_has_another_container() {
     let running = Running::at([(path("docker"), Some(Kind::Docker))]);
     assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
     eventually("somebody listens", || docker.listeners() == 1);
+    eventually("what may have been missed was asked for", || docker.answers() == 2);
     docker.hang_up();
     eventually("nobody listens", || !running.runtimes.listens());
     let connections = docker.connections();

@@ -41,6 +41,10 @@ fn a_users_podman_names_containers_of_that_user_and_of_nobody_else() {
     assert_eq!(running.ask(Some(Engine::Podman), B), Answer::Unknown);
     assert_eq!(running.ask(None, B), Answer::Unknown);
     assert_eq!(running.ask_of(Some(USER + 1), Some(Engine::Podman), B), Answer::Unknown);
+    // Of the runtimes of users only Podman is asked.
+    for engine in [Some(Engine::Docker), None] {
+        assert_eq!(running.ask_of(Some(USER), engine, B), Answer::Unknown);
+    }
     assert_eq!(user.inspections(), 0);
     // An id that is root's, too, is another container.
     let asked = root.inspections();
