@@ -12,6 +12,8 @@ pub enum State {
     Off,
     /// It has not answered yet.
     Starting,
+    /// It is there, and is asked when there is something to ask.
+    Waiting,
     /// It tells all it knows.
     Working,
     /// It cannot be asked at the moment. What it told before stays in force.
@@ -24,6 +26,7 @@ impl State {
         match self {
             Self::Off => "off",
             Self::Starting => "starting",
+            Self::Waiting => "waiting",
             Self::Working => "working",
             Self::Failing => "failing",
         }
@@ -67,10 +70,23 @@ impl SourceStatus {
         snapshot.last_error = Some(reason.to_owned());
     }
 
+    /// It has not been asked yet, and need not be.
+    pub fn waiting(&self, reason: &str) {
+        let mut snapshot = self.lock();
+        if snapshot.state == State::Starting {
+            snapshot.enter(State::Waiting);
+            snapshot.last_error = Some(reason.to_owned());
+        }
+    }
+
     /// It has just told something.
     pub fn working(&self) {
         let mut snapshot = self.lock();
         let had_failed = snapshot.state == State::Failing;
+        if matches!(snapshot.state, State::Off | State::Waiting) {
+            // That was a reason, no error.
+            snapshot.last_error = None;
+        }
         snapshot.last_success = Some(Instant::now());
         if snapshot.enter(State::Working) {
             let message =
@@ -139,6 +155,18 @@ mod tests {
             (before.state, before.since, before.last_success)
         );
         assert_eq!((after.errors, after.last_error.as_deref()), (1, Some("not this one")));
+    }
+
+    #[test]
+    fn a_reason_to_wait_goes_when_the_waiting_is_over() {
+        let status = SourceStatus::new("test");
+        status.waiting("not needed yet");
+        let waiting = status.snapshot();
+        assert_eq!((waiting.state, waiting.last_error.as_deref()), (State::Waiting, Some("not needed yet")));
+        status.working();
+        status.waiting("too late");
+        let working = status.snapshot();
+        assert_eq!((working.state, working.last_error), (State::Working, None));
     }
 
     #[test]

@@ -135,8 +135,12 @@ impl Runtimes {
     async fn greet(self: Arc<Self>) {
         let Some(look) = self.look(None).await else { return };
         self.tell_absence(&look.there);
-        let asked = look.asked.into_iter().filter(|seen| seen.socket.place.is_daemons_own()).collect();
+        let (asked, left): (Vec<_>, Vec<_>) =
+            look.asked.into_iter().partition(|seen| seen.socket.place.is_daemons_own());
         self.ask_all(asked, NO_ID).await;
+        for seen in left {
+            self.statuses[seen.socket.kind() as usize].waiting("no container that may be its own was met yet");
+        }
     }
 
     /// One request.
