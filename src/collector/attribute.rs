@@ -41,7 +41,22 @@ struct Owner {
 }
 
 /// What becomes of the stacks of a window.
-pub(super) struct Outcomes(HashMap<Owner, Outcome>);
+pub(super) struct Outcomes {
+    of: HashMap<Owner, Outcome>,
+    /// What is not wanted whole, process by process.
+    pub(super) decisions: Vec<Decision>,
+}
+
+/// How many samples of a process are wanted, decided by what was known of one of its images.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decision {
+    pub(super) process: ProcessId,
+    pub(super) image: ImageId,
+    pub(super) cgroup: CgroupId,
+    /// One of how many, 0 for none.
+    pub(super) kept: u32,
+    pub(super) holds: Holds,
+}
 
 impl Owner {
     fn of(raw: &RawStack, image: Option<&ImageInfo>) -> Self {
@@ -53,7 +68,7 @@ impl Owner {
 impl Outcomes {
     /// What becomes of a stack of the window.
     pub(super) fn of(&self, raw: &RawStack, image: Option<&ImageInfo>) -> Option<&Outcome> {
-        self.0.get(&Owner::of(raw, image))
+        self.of.get(&Owner::of(raw, image))
     }
 }
 
@@ -68,7 +83,7 @@ impl Attributor {
     }
 
     /// What becomes of all stacks of a window, once every container in it has a name, or has had the time to get one.
-    /// What is not wanted of their like is not sampled from now on.
+    /// Which cgroups are not wanted is told to the BPF programs.
     pub(super) fn attribute(&self, window: &RawWindow, images: &Images, duration: Duration) -> Outcomes {
         let until = Instant::now() + LONGEST_CLOSING.min(duration / 3);
         let mut owners = HashMap::new();
@@ -89,26 +104,29 @@ impl Attributor {
                 attribution.is_waiting
             });
         }
-        let finish = |(owner, (facts, attribution)): (Owner, (Facts, Attribution))| {
-            self.select(&owner, &facts, &attribution);
-            (owner, attribution.outcome)
-        };
-        Outcomes(owners.into_iter().map(finish).collect())
+        let mut outcomes = Outcomes { of: HashMap::new(), decisions: Vec::new() };
+        for (owner, (facts, attribution)) in owners {
+            outcomes.decisions.extend(self.select(&owner, &facts, &attribution));
+            outcomes.of.insert(owner, attribution.outcome);
+        }
+        outcomes
     }
 
-    /// Tells the BPF programs what is not wanted.
-    fn select(&self, owner: &Owner, facts: &Facts, attribution: &Attribution) {
+    /// Tells the BPF programs if a whole cgroup is not wanted. A process may run another program by now: what is decided
+    /// of it alone is for who follows that.
+    fn select(&self, owner: &Owner, facts: &Facts, attribution: &Attribution) -> Option<Decision> {
         let kept = attribution.outcome.kept();
-        let Some(selection) = &self.selection else { return };
+        let selection = self.selection.as_ref()?;
         // Most samples are wanted, where nothing is unwanted.
         if !attribution.is_final || (kept == 1 && selection.is_empty()) {
-            return;
+            return None;
         }
         if attribution.is_of_cgroup && self.is_of_whole_cgroup(owner, facts) {
             selection.decide_cgroup(owner.cgroup, kept);
-        } else {
-            selection.decide_process(owner.process, owner.cgroup, kept, holds(attribution));
+            return None;
         }
+        let (process, cgroup, holds) = (owner.process, owner.cgroup, holds(attribution));
+        Some(Decision { process, image: owner.image?, cgroup, kept, holds })
     }
 
     /// Whether the cgroup that the kernel tells of decides by itself. Under cgroup v1 it does not: it is the root, or

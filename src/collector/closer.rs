@@ -1,7 +1,7 @@
 //! Closes windows on a thread of its own: joins to raw samples all that is known of them, and publishes.
 
 use super::account::Account;
-use super::attribute::{Attributor, Outcomes};
+use super::attribute::{Attributor, Decision, Outcomes};
 use super::inspector::{Answer, Reading, read_process};
 use super::library::ObjectLibrary;
 use super::reread::Rereads;
@@ -46,6 +46,14 @@ pub struct FullWindow {
     pub period: Duration,
 }
 
+/// What closing found out of processes.
+pub(super) enum Notice {
+    /// Somebody was read again.
+    Read(Box<Answer>),
+    /// Somebody is not wanted whole.
+    Decided(Vec<Decision>),
+}
+
 /// Everything that closing needs.
 pub struct Closer {
     pub(super) discovery: Arc<Discovery>,
@@ -55,8 +63,8 @@ pub struct Closer {
     pub(super) account: Arc<Account>,
     pub(super) windows: Arc<Windows>,
     pub(super) metrics: Arc<CloserMetrics>,
-    /// What was read of processes while closing, for the process table.
-    pub(super) answers: Sender<Answer>,
+    /// For who follows processes.
+    pub(super) notices: Sender<Notice>,
     /// Whether, since the process table looked, everything was decided anew.
     pub(super) decided_anew: Arc<AtomicBool>,
 }
@@ -101,7 +109,9 @@ impl Closer {
             if reselection.end_window() {
                 self.decided_anew.store(true, Ordering::Release);
             }
-            let outcomes = attributor.attribute(&full.raw, &full.images, full.duration);
+            let mut outcomes = attributor.attribute(&full.raw, &full.images, full.duration);
+            // Without room it is decided again in the next window.
+            let _ = self.notices.try_send(Notice::Decided(std::mem::take(&mut outcomes.decisions)));
             self.reread(&mut full, &mut rereads);
             self.close(&full, &mut kernel, &outcomes);
             self.discovery.end_window();
@@ -153,7 +163,8 @@ impl Closer {
             let (Some(inspected), Some(mappings)) = (inspected, new) else { continue };
             info.address_space = AddressSpace::Known { mappings, read_at };
             // The collector may be gone, at the end.
-            let _ = self.answers.try_send(Answer { process, read_at, inspected: Some(inspected), unwanted });
+            let answer = Answer { process, read_at, inspected: Some(inspected), unwanted };
+            let _ = self.notices.try_send(Notice::Read(Box::new(answer)));
         }
     }
 

@@ -31,11 +31,13 @@ use crate::profile::publish::Windows;
 use crate::profile::resolve::Images;
 use crate::sample::object::ObjectKind;
 use crate::sample::record::RawSample;
+use crate::sample::selection::Selection;
 use crate::sample::tables::UnwindTables;
 use crate::sample::{Record, Sampler, SamplerOptions, boot_time};
 use account::{Account, Received};
 use async_io::{Async, Timer};
-use closer::{Closer, CloserMetrics, FullWindow};
+use attribute::Decision;
+use closer::{Closer, CloserMetrics, FullWindow, Notice};
 use inspector::{Answer, Inspector};
 use library::ObjectLibrary;
 use parca_agent_common::unwind::StackEnd;
@@ -96,7 +98,7 @@ pub struct Collector {
     window_cut: Option<Instant>,
     full_windows: Sender<FullWindow>,
     closer: Option<thread::JoinHandle<()>>,
-    answers: Receiver<Answer>,
+    notices: Receiver<Notice>,
     /// Everything was decided anew: who was not wanted has to be read.
     decided_anew: Arc<AtomicBool>,
     account: Arc<Account>,
@@ -125,7 +127,7 @@ impl Collector {
     ) -> io::Result<Self> {
         let account = Arc::new(Account::new(sampler.counters()));
         let (full_windows, to_close) = bounded(CLOSING_QUEUE);
-        let (to_table, answers) = bounded(1024);
+        let (to_collector, notices) = bounded(1024);
         let closer_metrics = Arc::new(CloserMetrics::new());
         let cgroups = Arc::new(CgroupResolver::new());
         let decided_anew = Arc::new(AtomicBool::new(false));
@@ -137,7 +139,7 @@ impl Collector {
             account: account.clone(),
             windows,
             metrics: closer_metrics.clone(),
-            answers: to_table,
+            notices: to_collector,
             decided_anew: decided_anew.clone(),
         };
         let closer =
@@ -167,7 +169,7 @@ impl Collector {
             window_cut: None,
             full_windows,
             closer: Some(closer),
-            answers,
+            notices,
             decided_anew,
             account,
             gauges: Arc::default(),
@@ -268,6 +270,7 @@ impl Collector {
     /// The sampler, and where its records go.
     fn reading(&mut self) -> (&mut Sampler, Batch<'_>) {
         let batch = Batch {
+            selection: self.sampler.selection(),
             processes: &mut self.processes,
             inspector: &self.inspector,
             tables: self.tables.as_deref(),
@@ -282,18 +285,39 @@ impl Collector {
     }
 
     fn take_answers(&mut self) {
-        while let Some(answer) = self.inspector.answer().or_else(|| self.answers.try_recv().ok()) {
-            self.processes.complete(answer.process, answer.read_at, answer.inspected);
-            // At once: until the end of the window there may be a thousand samples of it.
-            if let (Some(unwanted), Some(selection)) = (answer.unwanted, self.sampler.selection())
-                && let Some(cgroup) = self.processes.cgroup_of(answer.process)
-                && unwanted.revision == self.discovery.revision()
-            {
-                selection.decide_process(answer.process, cgroup, 0, unwanted.holds);
+        while let Some(answer) = self.inspector.answer() {
+            self.take_answer(answer);
+        }
+        while let Ok(notice) = self.notices.try_recv() {
+            match notice {
+                Notice::Read(answer) => self.take_answer(*answer),
+                Notice::Decided(decisions) => self.select(&decisions),
             }
         }
         if self.decided_anew.swap(false, Ordering::Acquire) {
             self.processes.forget_unwanted();
+        }
+    }
+
+    fn take_answer(&mut self, answer: Answer) {
+        let Answer { process, read_at, inspected, unwanted } = answer;
+        self.processes.complete(process, read_at, inspected);
+        // At once: until the end of the window there may be a thousand samples of it.
+        if let (Some(unwanted), Some(selection)) = (unwanted, self.sampler.selection())
+            && let Some(cgroup) = self.processes.still_in(process, read_at)
+            && unwanted.revision == self.discovery.revision()
+        {
+            selection.decide_process(process, cgroup, 0, unwanted.holds);
+        }
+    }
+
+    /// Tells the BPF programs what is not wanted of processes that are still what they were.
+    fn select(&self, decisions: &[Decision]) {
+        let Some(selection) = self.sampler.selection() else { return };
+        for Decision { process, image, cgroup, kept, holds } in decisions.iter().copied() {
+            if self.processes.still_runs(process, image) {
+                selection.decide_process(process, cgroup, kept, holds);
+            }
         }
     }
 
@@ -386,6 +410,7 @@ impl Collector {
 
 /// Records on their way from the sampler to the window.
 struct Batch<'a> {
+    selection: Option<Arc<Selection>>,
     processes: &'a mut ProcessTable,
     inspector: &'a Inspector,
     tables: Option<&'a UnwindTables>,
@@ -414,6 +439,9 @@ impl Batch<'_> {
     /// What happened to a process, for all who know it.
     fn follow(&mut self, event: &ProcessEvent) {
         self.processes.apply(event);
+        if let (Some(selection), ProcessChange::Exec) = (&self.selection, event.change) {
+            selection.executed(event.process);
+        }
         if let Some(tables) = self.tables {
             match event.change {
                 ProcessChange::Fork { parent } => tables.forked(parent, event.process),

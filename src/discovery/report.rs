@@ -1,12 +1,13 @@
 //! What discovery tells of itself: its sources, and every target of late with what became of it.
 
 use super::Facts;
-use super::claim::Claim;
+use super::claim::{Claim, Unclaimed};
 use super::naming::Naming;
 use super::policy::{LeftOut, Outcome};
 use super::status::Snapshot;
 use super::target::{Discovered, Source};
 use crate::label::LabelSet;
+use crate::process::cgroup::Cgroups;
 use crate::relabel::Rules;
 use std::collections::HashMap;
 
@@ -36,14 +37,24 @@ pub struct TargetEntry {
 
 /// One entry for each claim and what became of it. Those that are profiled first, each kind by source and then in the
 /// order of labels.
-pub(super) fn entries(known: &[(Claim, Facts, Outcome)], naming: &Naming, rules: &Rules) -> Vec<TargetEntry> {
+pub(super) fn entries<'a>(
+    known: &'a [(Claim, Facts, Outcome)],
+    naming: &Naming,
+    rules: &Rules,
+) -> Vec<TargetEntry> {
     let rule = |outcome: &Outcome| match outcome {
         Outcome::LeftOut { why: LeftOut::Rule { rule }, .. } => rules.get(*rule).map(ToString::to_string),
         _ => None,
     };
-    let mut entries: HashMap<(Option<&Discovered>, &Outcome), TargetEntry> = HashMap::new();
+    // Of a pod that is left out there is nothing but its cgroup to tell it from others.
+    let cgroups = |claim: &Claim, facts: &'a Facts| match claim {
+        Claim::Nobody(Unclaimed::PodNotSelected) => facts.cgroups.as_deref(),
+        _ => None,
+    };
+    let mut entries: HashMap<(Option<&Discovered>, Option<&Cgroups>, &Outcome), TargetEntry> = HashMap::new();
     for (claim, facts, outcome) in known {
-        let entry = entries.entry((claim.discovered(), outcome)).or_insert_with(|| TargetEntry {
+        let key = (claim.discovered(), cgroups(claim, facts), outcome);
+        let entry = entries.entry(key).or_insert_with(|| TargetEntry {
             source: claim.source(),
             discovered: naming.discovered(claim, facts),
             outcome: outcome.clone(),

@@ -366,3 +366,26 @@ fn every_label_of_a_process_and_of_the_machine() {
     });
     assert_eq!(found, expected);
 }
+
+#[test]
+fn each_pod_that_is_left_out_is_reported() {
+    let (requests, _) = bounded(8);
+    let sources = Sources {
+        claimants: Claimants { kubernetes: true, selects_pods: true, containers: true, host: true },
+        kubernetes: Arc::default(),
+        kubernetes_state: Arc::default(),
+        runtimes: Arc::default(),
+        units: Arc::new(Units::new(UnitPatterns::default())),
+        statuses: Vec::new(),
+        unknown: Unknown::new(requests),
+    };
+    sources.kubernetes_state.set_synced();
+    let discovery = Discovery::new(sources, terms(vec![]));
+    for (id, comm) in [(ID, "a"), (ID, "b"), (OTHER, "a")] {
+        let path = format!("0::/kubepods/pod7f3c1c52-9d0a-4b7e-8f57-0a1b2c3d4e5f/{id}\n");
+        assert_eq!(outcome(&discovery, &facts(&path, comm)), "pod_not_selected");
+    }
+    let mut names: Vec<_> = discovery.report().targets.iter().map(|entry| entry.names).collect();
+    names.sort_unstable();
+    assert_eq!(names, [1, 2]);
+}

@@ -39,6 +39,8 @@ pub struct Process {
     read_in: CgroupId,
     /// Where the kernel saw it last. Another one means that `cgroups` is out of date.
     cgroup: CgroupId,
+    /// Where it was when it was asked for.
+    requested_in: CgroupId,
     exited: Option<BootTime>,
     last_seen: BootTime,
     /// How often it was read again since that last brought new mappings.
@@ -147,7 +149,7 @@ impl ProcessTable {
         let image = Image { id, since: event.time, comm: event.comm, details, address_space };
         self.insert(event.process, image, cgroups, event.time);
         if let Some(child) = self.processes.get_mut(&event.process) {
-            (child.cgroup, child.read_in) = (cgroup, read_in);
+            (child.cgroup, child.read_in, child.requested_in) = (cgroup, read_in, cgroup);
         }
     }
 
@@ -215,6 +217,9 @@ impl ProcessTable {
             image.address_space = AddressSpace::Gone;
         }
         let inspect = readable && image.address_space.wants_reading(oldest);
+        if inspect {
+            process.requested_in = process.cgroup;
+        }
         if inspect && !matches!(image.address_space, AddressSpace::Known { .. }) {
             image.address_space = AddressSpace::Requested;
         }
@@ -266,7 +271,14 @@ impl ProcessTable {
                     None => AddressSpace::Unwanted { read_at },
                 };
                 if inspected.cgroups.is_some() {
-                    (process.cgroups, process.read_in) = (inspected.cgroups, process.cgroup);
+                    (process.cgroups, process.read_in) = (inspected.cgroups, process.requested_in);
+                }
+                // It was moved while it was read: what was read may be of before.
+                if process.cgroup != process.requested_in
+                    && let AddressSpace::Known { read_at, .. } | AddressSpace::Unwanted { read_at } =
+                        &mut image.address_space
+                {
+                    *read_at = BootTime::default();
                 }
             }
             None if matches!(image.address_space, AddressSpace::Requested) => {
@@ -308,10 +320,21 @@ impl ProcessTable {
         }
     }
 
-    /// Where the kernel saw a process last; `None` if it is not known.
-    pub fn cgroup_of(&self, id: ProcessId) -> Option<CgroupId> {
+    /// The cgroup in which what was read of a process at `read_at` holds; `None` if it runs another program by now, or
+    /// is elsewhere.
+    pub fn still_in(&self, id: ProcessId, read_at: BootTime) -> Option<CgroupId> {
         let process = self.processes.get(&id)?;
-        (process.cgroup != CgroupId::UNKNOWN).then_some(process.cgroup)
+        let is_last = process.images.last()?.since <= read_at;
+        let is_there = process.cgroup == process.requested_in && process.cgroup != CgroupId::UNKNOWN;
+        (is_last && is_there && process.exited.is_none()).then_some(process.cgroup)
+    }
+
+    /// Whether a process still runs this image, as far as the kernel has told.
+    pub fn still_runs(&self, id: ProcessId, image: ImageId) -> bool {
+        let process = self.processes.get(&id);
+        process.is_some_and(|process| {
+            process.exited.is_none() && process.images.last().is_some_and(|last| last.id == image)
+        })
     }
 
     /// What is known of an image; `None` if it was forgotten.
@@ -352,6 +375,7 @@ impl ProcessTable {
             cgroups,
             read_in: CgroupId::UNKNOWN,
             cgroup: CgroupId::UNKNOWN,
+            requested_in: CgroupId::UNKNOWN,
             exited: None,
             last_seen: now,
             futile_rereads: 0,
@@ -528,5 +552,22 @@ mod tests {
         assert!(table.observe(id, soon(200), ELSEWHERE, None).unwrap().inspect);
         table.complete(id, soon(200), inspected("a"));
         assert!(!table.observe(id, soon(900), ELSEWHERE, None).unwrap().inspect);
+    }
+
+    #[test]
+    fn what_was_read_of_a_process_that_moved_or_executed_meanwhile_decides_nothing() {
+        let (mut table, id) = (table(), process(7, 1));
+        let soon = |millis: u64| BootTime { nanos: 200 * SECOND + millis * 1_000_000 };
+        let image = table.observe(id, at(200), HOME, None).unwrap().image;
+        table.observe(id, soon(1), ELSEWHERE, None);
+        table.complete(id, soon(2), inspected("a"));
+        assert_eq!(table.still_in(id, soon(2)), None, "it was elsewhere when it was asked for");
+        assert!(table.observe(id, soon(3), ELSEWHERE, None).unwrap().inspect, "it is read again");
+        table.complete(id, soon(900), inspected("a"));
+        assert_eq!(table.still_in(id, soon(900)), Some(ELSEWHERE));
+        assert!(table.still_runs(id, image));
+        table.apply(&event(id, 202, "tool", ProcessChange::Exec));
+        assert_eq!(table.still_in(id, soon(900)), None, "it runs another program");
+        assert!(!table.still_runs(id, image));
     }
 }

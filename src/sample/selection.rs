@@ -23,7 +23,7 @@ pub struct Selection {
 
 struct State {
     maps: Maps,
-    processes: HashMap<Tgid, ProcessId>,
+    processes: HashMap<Tgid, (ProcessId, Holds)>,
     cgroups: HashMap<CgroupId, Divisor>,
 }
 
@@ -72,7 +72,7 @@ impl Selection {
     pub fn decide_process(&self, process: ProcessId, cgroup: CgroupId, divisor: Divisor, holds: Holds) {
         let mut state = self.state();
         if divisor == 1 {
-            if state.processes.get(&process.tgid).is_some_and(|known| *known == process) {
+            if state.processes.get(&process.tgid).is_some_and(|(known, _)| *known == process) {
                 state.forget_process(process.tgid);
                 self.settle(&mut state);
             }
@@ -88,11 +88,24 @@ impl Selection {
         }
         // Written even if it is known: a program may have removed it.
         if state.maps.put_process(process.tgid, decision).is_ok() {
-            state.processes.insert(process.tgid, process);
+            state.processes.insert(process.tgid, (process, holds));
         } else {
             self.processes_full.increment();
         }
         self.settle(&mut state);
+    }
+
+    /// Takes in that a process executed another program, as the kernel tells some time later. The program has forgotten
+    /// what was decided before; what was decided in between, by what was known of the old program, goes now.
+    pub fn executed(&self, process: ProcessId) {
+        if self.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        if state.processes.get(&process.tgid) == Some(&(process, Holds::UntilExec)) {
+            state.forget_process(process.tgid);
+            self.settle(&mut state);
+        }
     }
 
     /// The same for all processes of a cgroup of which nothing is decided.
@@ -118,7 +131,7 @@ impl Selection {
     pub fn retain(&self, holds: impl Fn(ProcessId) -> bool) {
         let mut state = self.state();
         let others: Vec<_> =
-            state.processes.iter().filter(|(_, id)| !holds(**id)).map(|(tgid, _)| *tgid).collect();
+            state.processes.iter().filter(|(_, (id, _))| !holds(*id)).map(|(tgid, _)| *tgid).collect();
         for tgid in others {
             state.forget_process(tgid);
         }

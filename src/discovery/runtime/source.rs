@@ -138,8 +138,8 @@ impl Runtimes {
         let (asked, left): (Vec<_>, Vec<_>) =
             look.asked.into_iter().partition(|seen| seen.socket.place.is_daemons_own());
         self.ask_all(asked, NO_ID).await;
-        for seen in left {
-            self.statuses[seen.socket.kind() as usize].waiting("no container that may be its own was met yet");
+        for kind in left.iter().filter_map(|seen| seen.socket.kind()) {
+            self.statuses[kind as usize].waiting("no container that may be its own was met yet");
         }
     }
 
