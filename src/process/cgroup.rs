@@ -184,7 +184,7 @@ fn parse_line(line: &[u8]) -> Option<(Hierarchy, &[u8])> {
     // Said of a cgroup v2 that was removed when only processes were in it that have ended.
     let path =
         if hierarchy == Hierarchy::Unified { path.strip_suffix(b" (deleted)").unwrap_or(path) } else { path };
-    Some((hierarchy, path))
+    (!path.is_empty()).then_some((hierarchy, path))
 }
 
 #[cfg(test)]
@@ -249,6 +249,7 @@ mod tests {
             ("colons in a path", "0::/a:b:c\n", Some("/a:b:c")),
             ("namespace", "0::/../../x\n", Some("/../../x")),
             ("removed", "0::/system.slice/a.service (deleted)\n", Some("/system.slice/a.service")),
+            ("removed, and no path", "0:: (deleted)\n", None),
             ("nothing", "", None),
             ("garbage", "no fields\n::\n", None),
         ] {
