@@ -41,11 +41,7 @@ struct Owner {
 }
 
 /// What becomes of the stacks of a window.
-pub(super) struct Outcomes {
-    of: HashMap<Owner, Outcome>,
-    /// What is not wanted whole, process by process.
-    pub(super) decisions: Vec<Decision>,
-}
+pub(super) struct Outcomes(HashMap<Owner, Outcome>);
 
 /// How many samples of a process are wanted, decided by what was known of one of its images.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +64,7 @@ impl Owner {
 impl Outcomes {
     /// What becomes of a stack of the window.
     pub(super) fn of(&self, raw: &RawStack, image: Option<&ImageInfo>) -> Option<&Outcome> {
-        self.of.get(&Owner::of(raw, image))
+        self.0.get(&Owner::of(raw, image))
     }
 }
 
@@ -83,8 +79,13 @@ impl Attributor {
     }
 
     /// What becomes of all stacks of a window, once every container in it has a name, or has had the time to get one.
-    /// Which cgroups are not wanted is told to the BPF programs.
-    pub(super) fn attribute(&self, window: &RawWindow, images: &Images, duration: Duration) -> Outcomes {
+    /// Which cgroups are not wanted is told to the BPF programs; what is decided of processes alone comes beside it.
+    pub(super) fn attribute(
+        &self,
+        window: &RawWindow,
+        images: &Images,
+        duration: Duration,
+    ) -> (Outcomes, Vec<Decision>) {
         let until = Instant::now() + LONGEST_CLOSING.min(duration / 3);
         let mut owners = HashMap::new();
         for (raw, _) in window.iter() {
@@ -104,12 +105,12 @@ impl Attributor {
                 attribution.is_waiting
             });
         }
-        let mut outcomes = Outcomes { of: HashMap::new(), decisions: Vec::new() };
-        for (owner, (facts, attribution)) in owners {
-            outcomes.decisions.extend(self.select(&owner, &facts, &attribution));
-            outcomes.of.insert(owner, attribution.outcome);
-        }
-        outcomes
+        let mut decisions = Vec::new();
+        let finish = |(owner, (facts, attribution)): (Owner, (Facts, Attribution))| {
+            decisions.extend(self.select(&owner, &facts, &attribution));
+            (owner, attribution.outcome)
+        };
+        (Outcomes(owners.into_iter().map(finish).collect()), decisions)
     }
 
     /// Tells the BPF programs if a whole cgroup is not wanted. A process may run another program by now: what is decided

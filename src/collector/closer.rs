@@ -2,7 +2,7 @@
 
 use super::account::Account;
 use super::attribute::{Attributor, Decision, Outcomes};
-use super::inspector::{Answer, Reading, read_process};
+use super::inspector::{Answer, read_process};
 use super::library::ObjectLibrary;
 use super::reread::Rereads;
 use super::reselect::Reselection;
@@ -109,9 +109,9 @@ impl Closer {
             if reselection.end_window() {
                 self.decided_anew.store(true, Ordering::Release);
             }
-            let mut outcomes = attributor.attribute(&full.raw, &full.images, full.duration);
+            let (outcomes, decisions) = attributor.attribute(&full.raw, &full.images, full.duration);
             // Without room it is decided again in the next window.
-            let _ = self.notices.try_send(Notice::Decided(std::mem::take(&mut outcomes.decisions)));
+            let _ = self.notices.try_send(Notice::Decided(decisions));
             self.reread(&mut full, &mut rereads);
             self.close(&full, &mut kernel, &outcomes);
             self.discovery.end_window();
@@ -152,18 +152,17 @@ impl Closer {
             let Some(info) = full.images.get_mut(&(process, image)) else { continue };
             let read_at = boot_time();
             let reading = read_process(process, &self.objects, &self.discovery);
-            let (inspected, unwanted) = Reading::split(reading);
             let known = match &info.address_space {
                 AddressSpace::Known { mappings, .. } => Some(mappings.clone()),
                 _ => None,
             };
-            let new = inspected.as_ref().and_then(|new| new.mappings.clone());
+            let new = reading.as_ref().and_then(|new| new.inspected.mappings.clone());
             let found = new.is_some() && new != known;
             rereads.record(process, now, found);
-            let (Some(inspected), Some(mappings)) = (inspected, new) else { continue };
+            let Some(mappings) = new else { continue };
             info.address_space = AddressSpace::Known { mappings, read_at };
             // The collector may be gone, at the end.
-            let answer = Answer { process, read_at, inspected: Some(inspected), unwanted };
+            let answer = Answer { process, read_at, reading };
             let _ = self.notices.try_send(Notice::Read(Box::new(answer)));
         }
     }

@@ -34,9 +34,7 @@ pub struct Answer {
     /// A moment before it was read.
     pub read_at: BootTime,
     /// What was found; `None` if the process was gone.
-    pub inspected: Option<Inspected>,
-    /// That nobody wants its samples, if that is known.
-    pub unwanted: Option<Unwanted>,
+    pub reading: Option<Reading>,
 }
 
 /// That nobody wants the samples of a process.
@@ -55,14 +53,6 @@ pub struct Reading {
     pub inspected: Inspected,
     /// That nobody wants its samples, if that is known.
     pub unwanted: Option<Unwanted>,
-}
-
-impl Reading {
-    /// Its parts; none if there is none.
-    pub(super) fn split(reading: Option<Self>) -> (Option<Inspected>, Option<Unwanted>) {
-        let unwanted = reading.as_ref().and_then(|reading| reading.unwanted);
-        (reading.map(|reading| reading.inspected), unwanted)
-    }
 }
 
 /// Accepts processes to read, and gives answers.
@@ -151,17 +141,17 @@ fn serve(
     while let Ok(process) = requests.recv_blocking() {
         let replaced = tables.map(|tables| tables.before_reading(process));
         let read_at = boot_time();
-        let (inspected, unwanted) = Reading::split(read_process(process, objects, discovery));
-        match inspected {
+        let reading = read_process(process, objects, discovery);
+        match reading {
             Some(_) => metrics.read.increment(),
             None => metrics.gone.increment(),
         }
-        if let (Some(tables), Some(replaced), Some(inspected)) = (tables, replaced, &inspected)
-            && let Some(mappings) = &inspected.mappings
+        if let (Some(tables), Some(replaced), Some(reading)) = (tables, replaced, &reading)
+            && let Some(mappings) = &reading.inspected.mappings
         {
             tables.publish(process, mappings, read_at, replaced);
         }
-        if answers.send_blocking(Answer { process, read_at, inspected, unwanted }).is_err() {
+        if answers.send_blocking(Answer { process, read_at, reading }).is_err() {
             return;
         }
     }

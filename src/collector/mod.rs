@@ -300,8 +300,9 @@ impl Collector {
     }
 
     fn take_answer(&mut self, answer: Answer) {
-        let Answer { process, read_at, inspected, unwanted } = answer;
-        self.processes.complete(process, read_at, inspected);
+        let Answer { process, read_at, reading } = answer;
+        let unwanted = reading.as_ref().and_then(|reading| reading.unwanted);
+        self.processes.complete(process, read_at, reading.map(|reading| reading.inspected));
         // At once: until the end of the window there may be a thousand samples of it.
         if let (Some(unwanted), Some(selection)) = (unwanted, self.sampler.selection())
             && let Some(cgroup) = self.processes.still_in(process, read_at)

@@ -244,7 +244,7 @@ impl Shown {
                 });
             });
             cell(html, "Source", "source", entry.source.map_or("none", |source| source.name()));
-            cell(html, "Names", "number", &count(entry.names as u64));
+            cell(html, "Process names", "number", &count(entry.names as u64));
             cell(html, "State", "state", &state);
             html.element("td", &[("class", "links"), ("data-label", "Profile")], |html| match &link {
                 Some(link) => {

@@ -4,13 +4,17 @@ use smol::Timer;
 use smol::future::FutureExt;
 use std::time::Duration;
 
-/// What a future comes to; `None` if it has not by the deadline.
-pub async fn within<T>(deadline: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let late = async {
-        Timer::after(deadline).await;
-        None
-    };
-    async { Some(work.await) }.or(late).await
+/// What a future comes to; `None` if it has not by the deadline. It goes to the heap at once: deadlines stand within
+/// deadlines, and each would hold the future below several times over.
+pub fn within<T>(deadline: Duration, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    let work = Box::pin(work);
+    async move {
+        let late = async {
+            Timer::after(deadline).await;
+            None
+        };
+        async { Some(work.await) }.or(late).await
+    }
 }
 
 #[cfg(test)]

@@ -78,7 +78,8 @@ pub enum NetError {
 }
 
 impl NetError {
-    fn late(peer: &str, deadline: Duration) -> Self {
+    /// It had so long.
+    pub fn late(peer: &str, deadline: Duration) -> Self {
         Self::Late { peer: peer.to_owned(), deadline }
     }
 }

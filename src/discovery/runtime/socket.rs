@@ -7,12 +7,13 @@ use super::error::AskError;
 use super::place::Place;
 use super::{Kind, cri, docker, podman, rootless};
 use crate::backoff::random_fraction;
+use crate::net::deadline::within;
 use crate::net::http1::Connection;
 use crate::net::stream::{Dialed, dial_unix};
 use crate::net::{Limits, NetError};
+use smol::Executor;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::FutureExt;
-use smol::{Executor, Timer};
 use std::fs::{File, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -390,11 +391,8 @@ impl Socket {
 
     /// All that is asked at once has one deadline.
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, AskError>>) -> Result<T, AskError> {
-        let late = async {
-            Timer::after(LIMITS.deadline).await;
-            Err(NetError::Late { peer: self.peer(), deadline: LIMITS.deadline }.into())
-        };
-        answer.or(late).await
+        let late = || Err(NetError::late(&self.peer(), LIMITS.deadline).into());
+        within(LIMITS.deadline, answer).await.unwrap_or_else(late)
     }
 
     fn identity(&self) -> Option<Identity> {

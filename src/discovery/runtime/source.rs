@@ -12,6 +12,7 @@ use crate::discovery::container::{ContainerId, Engine, key};
 use crate::discovery::status::SourceStatus;
 use crate::discovery::target::Discovered;
 use crate::metrics::Exposition;
+use crate::net::deadline::within;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
 use smol::future::FutureExt;
 use smol::{Executor, Task, Timer};
@@ -369,13 +370,9 @@ impl Runtimes {
                 drop(looking);
                 look
             });
-            Some(look.await)
+            look.await
         };
-        let late = async {
-            Timer::after(LIMITS.deadline).await;
-            None
-        };
-        let look = look.or(late).await;
+        let look = within(LIMITS.deadline, look).await;
         if look.is_none() {
             for kind in Kind::ALL {
                 self.figures.error(kind, Reason::Late);

@@ -402,9 +402,9 @@ fn a_docker_that_could_not_be_listened_to_is_counted_and_tried_again() {
     }
 }
 
-#[test]
-fn events_are_read_while_what_was_missed_is_asked_for() {
-    let (_folder, path) = folder();
+/// A Docker with two containers that told of one, was listened to, and hung up.
+fn stopped_docker() -> (TempDir, Daemon, Running) {
+    let (folder, path) = folder();
     let docker = Daemon::start(&path("docker"), DOCKER);
     docker.set_container(A, "web");
     docker.set_container(B, "db");
@@ -414,6 +414,12 @@ fn events_are_read_while_what_was_missed_is_asked_for() {
     eventually("what may have been missed was asked for", || docker.answers() == 2);
     docker.hang_up();
     eventually("nobody listens", || !running.runtimes.listens());
+    (folder, docker, running)
+}
+
+#[test]
+fn events_are_read_while_what_was_missed_is_asked_for() {
+    let (_folder, docker, running) = stopped_docker();
     docker.hold(A);
     running.ask(Some(Engine::Docker), C);
     eventually("somebody listens again", || docker.listeners() == 1);

@@ -1,7 +1,7 @@
 //! A Docker that nobody has started, or that was stopped, is not started by a connection.
 
 use super::daemon::{DOCKER, Engine as Daemon, PODMAN};
-use super::{A, Answer, B, C, Engine, Kind, Running, eventually, folder};
+use super::{A, Answer, B, C, Engine, Kind, Running, eventually, folder, stopped_docker};
 use std::time::Duration;
 
 /// More than passes before the first try to listen again.
@@ -36,16 +36,7 @@ fn docker_is_met_by_its_containers_alone() {
 
 #[test]
 fn a_docker_that_was_stopped_is_heard_again_once_it_has_another_container() {
-    let (_folder, path) = folder();
-    let docker = Daemon::start(&path("docker"), DOCKER);
-    docker.set_container(A, "web");
-    docker.set_container(B, "db");
-    let running = Running::at([(path("docker"), Some(Kind::Docker))]);
-    assert_eq!(running.ask(Some(Engine::Docker), A), Answer::Known);
-    eventually("somebody listens", || docker.listeners() == 1);
-    eventually("what may have been missed was asked for", || docker.answers() == 2);
-    docker.hang_up();
-    eventually("nobody listens", || !running.runtimes.listens());
+    let (_folder, docker, running) = stopped_docker();
     let connections = docker.connections();
     // That nothing happens can only be waited for.
     std::thread::sleep(WHILE);
