@@ -3,9 +3,11 @@
 mod bench;
 mod bpf;
 mod build;
+mod cache;
 mod command;
 mod dist;
 mod elf;
+mod inner_cargo;
 mod job;
 mod metrics;
 mod pprof;

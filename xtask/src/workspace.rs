@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::command;
+use crate::{cache, command, inner_cargo};
 
 /// The folder of the workspace's `Cargo.toml`.
 pub(crate) fn root() -> Result<PathBuf> {
@@ -19,6 +19,7 @@ pub(crate) fn root() -> Result<PathBuf> {
 pub(crate) fn cargo(subcommand: &str) -> Result<Command> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root()?).arg(subcommand);
+    inner_cargo::forget_package(&mut cargo);
     Ok(cargo)
 }
 
@@ -33,8 +34,5 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
 
 /// A folder of this project's in the user's cache, for what outlives a checkout.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = cache.or_else(home).context("neither XDG_CACHE_HOME nor HOME is set")?;
-    Ok(cache.join("parca-agent"))
+    cache::folder().context("neither XDG_CACHE_HOME nor HOME is set")
 }

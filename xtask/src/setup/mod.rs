@@ -5,7 +5,9 @@
 
 mod apt;
 mod bpf;
+mod grpc;
 mod need;
+mod venv;
 mod zig;
 
 use anyhow::{Result, bail};
@@ -80,7 +82,7 @@ fn install(missing: Vec<Missing>) -> Result<()> {
             Remedy::BpfCompiler => bpf::install_compiler(&machine)?,
             Remedy::BpfLinker => bpf::install_linker(&machine)?,
             Remedy::MuslSource => zig::install_source(&machine)?,
-            Remedy::ZigVenv => zig::install(&machine)?,
+            Remedy::Venv(venv) => venv.install(&machine)?,
             Remedy::Mount { kind, target } => mount(&machine, kind, target)?,
             Remedy::ByHand(advice) => bail!("{} is missing: {advice}", one.what),
         }

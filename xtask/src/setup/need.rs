@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
 
-use super::{apt, bpf, zig};
+use super::venv::Venv;
+use super::{apt, bpf, grpc, zig};
 use crate::command;
 use crate::toolchain::Machine;
 use crate::workspace;
@@ -54,7 +55,7 @@ pub(super) enum Remedy {
     BpfCompiler,
     BpfLinker,
     MuslSource,
-    ZigVenv,
+    Venv(Venv),
     Mount {
         kind: &'static str,
         target: &'static str,
@@ -100,6 +101,13 @@ const TEST_PROGRAMS: &[Program] = &[
     Program { command: "containerd", package: "containerd", why: "runs pods to profile" },
     Program { command: "runc", package: "runc", why: "runs containers to profile" },
     Program { command: "podman", package: "podman", why: "runs containers to profile" },
+    Program {
+        command: "llvm-symbolizer",
+        package: "llvm",
+        why: "names addresses by debug files that the agent made",
+    },
+    Program { command: "addr2line", package: "binutils", why: "the same, by other code" },
+    Program { command: "eu-elflint", package: "elfutils", why: "judges these debug files" },
     Program { command: "dpkg-deb", package: "dpkg", why: "unpacks the kernels of vm-test" },
 ];
 
@@ -152,6 +160,7 @@ pub(super) fn missing(machine: &Machine, groups: &[Group]) -> Vec<Missing> {
         }));
         missing.extend(mounts());
         missing.extend(cargo_tools());
+        missing.extend(grpc::missing(machine));
     }
     if groups.contains(&Group::Foreign) {
         missing.extend(programs(machine, FOREIGN_PROGRAMS));
