@@ -1,25 +1,24 @@
-//! gRPC over HTTP/2: one connection, as a channel for tonic's client code, and unary calls that are bounded in
-//! time and size.
+//! gRPC over HTTP/2: one connection, as a channel for tonic's client code, and calls that are bounded in time and
+//! size.
 
 use super::deadline::within;
 use super::stream::Dialed;
 use super::{Limits, NetError};
+use call::Call;
 use http::uri::PathAndQuery;
-use http::{Request, Response, Uri};
-use hyper::body::Incoming;
+use http::{StatusCode, Uri};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use smol::{Executor, Task};
 use smol_hyper::rt::FuturesIo;
-use std::error::Error;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
 use tonic::body::Body;
-use tonic::codegen::Service;
 use tonic::{IntoRequest, Status};
 use tonic_prost::ProstCodec;
 
 pub use tonic::Code;
+
+mod call;
+mod upload;
 
 /// Bytes of the head of an answer, trailers apart.
 const MAX_HEADER_BYTES: u32 = 16 << 10;
@@ -39,7 +38,28 @@ pub enum RpcError {
         #[source]
         status: Box<Status>,
     },
-    /// The peer answered with a status other than "ok", or with what is no such message.
+    /// Something on the way answered, such as a proxy with a page for people, or the peer does not speak gRPC.
+    #[error("{peer} answers {method} with what is not gRPC: HTTP status {status}")]
+    NotGrpc {
+        /// An address or a path.
+        peer: String,
+        /// `/package.Service/Method`
+        method: &'static str,
+        /// Of HTTP.
+        status: StatusCode,
+    },
+    /// The peer answered with what is no such message, or with more than anyone wants to hear, and did not say that
+    /// the call failed.
+    #[error("{peer} answers {method} with no such message: {:?}: {}", status.code(), status.message())]
+    Malformed {
+        /// An address or a path.
+        peer: String,
+        /// `/package.Service/Method`
+        method: &'static str,
+        /// What is wrong with it, in words of this side.
+        status: Box<Status>,
+    },
+    /// The peer answered with a status other than "ok".
     #[error("{peer} refused {method}: {:?}: {}", status.code(), status.message())]
     Refused {
         /// An address or a path.
@@ -52,11 +72,11 @@ pub enum RpcError {
 }
 
 impl RpcError {
-    /// What the peer answered; `None` if it did not answer.
+    /// What the peer answered, or what its answer is to be taken for; `None` if it did not answer.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Self::Net(_) | Self::Broken { .. } => None,
-            Self::Refused { status, .. } => Some(status.code()),
+            Self::Net(_) | Self::Broken { .. } | Self::NotGrpc { .. } => None,
+            Self::Malformed { status, .. } | Self::Refused { status, .. } => Some(status.code()),
         }
     }
 }
@@ -106,7 +126,7 @@ impl Channel {
     /// One message, or a [`tonic::Request`] of one, and one message in answer. `limits.bytes` bounds that message.
     ///
     /// # Errors
-    /// After any but [`RpcError::Refused`] the connection is of no more use.
+    /// After any that has no [`RpcError::code`] the connection is of no more use.
     pub async fn unary<Question, Answer>(
         &self,
         method: &'static str,
@@ -117,22 +137,19 @@ impl Channel {
         Question: prost::Message + 'static,
         Answer: prost::Message + Default + 'static,
     {
-        let mut client = tonic::client::Grpc::new(self.clone()).max_decoding_message_size(limits.bytes);
+        let service = Call::new(self);
+        let mut client = tonic::client::Grpc::new(service.clone()).max_decoding_message_size(limits.bytes);
         let mut request = request.into_request();
         request.set_timeout(limits.deadline);
         let call = async {
-            client.ready().await.map_err(|error| Status::from_error(Box::new(error)))?;
+            client.ready().await.map_err(Status::from_error)?;
             let codec = ProstCodec::<Question, Answer>::default();
             client.unary(request, PathAndQuery::from_static(method), codec).await
         };
         let answer = within(limits.deadline, call).await;
-        answer.ok_or_else(|| NetError::late(&self.peer, limits.deadline))?.map_err(|status| {
-            let (peer, status) = (self.peer.to_string(), Box::new(status));
-            match status.source() {
-                Some(_) => RpcError::Broken { peer, status },
-                None => RpcError::Refused { peer, method, status },
-            }
-        })
+        answer
+            .ok_or_else(|| NetError::late(&self.peer, limits.deadline))?
+            .map_err(|status| service.error(method, status))
     }
 
     /// The same place at the origin: hyper sends what the request names.
@@ -140,25 +157,6 @@ impl Channel {
         let mut parts = self.origin.clone().into_parts();
         parts.path_and_query = uri.path_and_query().cloned();
         Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
-    }
-}
-
-impl Service<Request<Body>> for Channel {
-    type Response = Response<Incoming>;
-    type Error = NetError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, NetError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), NetError>> {
-        let peer = &self.peer;
-        self.sender.poll_ready(context).map_err(|source| NetError::Http { peer: peer.to_string(), source })
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        *request.uri_mut() = self.place(request.uri());
-        let (peer, answer) = (self.peer.clone(), self.sender.send_request(request));
-        Box::pin(
-            async move { answer.await.map_err(|source| NetError::Http { peer: peer.to_string(), source }) },
-        )
     }
 }
 

@@ -9,6 +9,7 @@ pub mod grpc;
 pub mod http1;
 mod line_buffer;
 pub mod lines;
+pub mod proxy;
 pub mod stream;
 pub mod tls;
 

@@ -20,10 +20,20 @@ use std::time::Duration;
 pub enum Trust<'a> {
     /// Of these authorities alone, as PEM.
     Authorities(&'a [u8]),
-    /// Of the authorities that the host trusts.
+    /// Of the authorities that the host trusts; where it has none, of those that browsers trusted when the agent was
+    /// built.
     Host,
     /// Nobody's: any peer is taken for whom it says it is. Whoever offers this warns of it.
     Anyone,
+}
+
+/// The oldest version that a peer may speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oldest {
+    /// Version 1.2.
+    V12,
+    /// Version 1.3.
+    V13,
 }
 
 /// Who the agent is: a chain of certificates and the key of the first, as PEM.
@@ -35,18 +45,14 @@ pub struct Identity<'a> {
     pub key: &'a [u8],
 }
 
+const ONLY_V13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
 /// Why there can be no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// No certificate in what should hold authorities.
     #[error("the certificate authority holds no usable PEM certificate")]
     NoAuthority,
-    /// Nothing to trust on this host.
-    #[error("the host has no certificate authorities{}", .first.as_ref().map(|error| format!(": {error}")).unwrap_or_default())]
-    NoHostAuthority {
-        /// What went wrong first when they were read.
-        first: Option<String>,
-    },
     /// The client's certificate or key is not PEM.
     #[error("the client {part} is no PEM: {source}")]
     Pem {
@@ -71,17 +77,21 @@ impl Tls {
     /// `protocols` are those to be spoken inside, such as `http/1.1` or `h2`.
     pub fn new(
         trust: Trust<'_>,
+        oldest: Oldest,
         identity: Option<Identity<'_>>,
         protocols: &[&str],
     ) -> Result<Self, TlsError> {
         // Named here, since a provider of the process would be whichever part of the agent came first.
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(match oldest {
+                Oldest::V12 => rustls::ALL_VERSIONS,
+                Oldest::V13 => ONLY_V13,
+            })
             .map_err(TlsError::Prepare)?;
         let builder = match trust {
             Trust::Authorities(pem) => builder.with_root_certificates(authorities(pem)?),
-            Trust::Host => builder.with_root_certificates(host_authorities()?),
+            Trust::Host => builder.with_root_certificates(host_authorities()),
             Trust::Anyone => {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnyone(provider)))
             }
@@ -126,6 +136,22 @@ impl Identity<'_> {
     }
 }
 
+/// The cryptography of the agent, for a client that has TLS of its own.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// Certificates of the authorities that the host trusts; there may be none.
+pub fn host_certificates() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+/// Certificates of authorities in PEM.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
+    if found.is_empty() { Err(TlsError::NoAuthority) } else { Ok(found) }
+}
+
 /// One bad certificate among many does not spoil the rest: bundles hold relics.
 fn authorities(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
@@ -133,15 +159,16 @@ fn authorities(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     if store.is_empty() { Err(TlsError::NoAuthority) } else { Ok(store) }
 }
 
-fn host_authorities() -> Result<RootCertStore, TlsError> {
+fn host_authorities() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(found.certs);
     if store.is_empty() {
-        let first = found.errors.first().map(ToString::to_string);
-        return Err(TlsError::NoHostAuthority { first });
+        let error = found.errors.first().map(ToString::to_string).unwrap_or_default();
+        log::debug!(error = error.as_str(); "the host has no certificate authorities, the agent's own are used");
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    Ok(store)
+    store
 }
 
 /// Takes any certificate, but still sees to it that the peer holds its key.

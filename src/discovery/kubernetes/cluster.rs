@@ -7,7 +7,7 @@ use super::material::Material;
 use super::service_account;
 use super::small_file::FileError;
 use crate::net::stream::authority;
-use crate::net::tls::{Identity, Tls, TlsError, Trust};
+use crate::net::tls::{Identity, Oldest, Tls, TlsError, Trust};
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
@@ -212,7 +212,7 @@ impl Encryption {
         };
         let identity =
             identity.as_ref().map(|(certificates, key)| Identity { certificates, key: key.as_ref() });
-        Ok(Tls::new(trust, identity, &["http/1.1"])?)
+        Ok(Tls::new(trust, Oldest::V12, identity, &["http/1.1"])?)
     }
 }
 

@@ -97,7 +97,9 @@ impl AskError {
                 // Among others: more kinds of connections have more ways to fail.
                 _ => Reason::Connect,
             },
-            Self::Rpc(RpcError::Broken { .. }) | Self::Stranger { .. } => Reason::Protocol,
+            Self::Rpc(RpcError::Broken { .. } | RpcError::NotGrpc { .. }) | Self::Stranger { .. } => {
+                Reason::Protocol
+            }
             Self::Rpc(error) => match error.code() {
                 Some(Code::OutOfRange | Code::ResourceExhausted) => Reason::TooLong,
                 Some(Code::Internal) => Reason::Malformed,

@@ -131,10 +131,38 @@ fn who_breaks_off_or_speaks_something_else_is_no_peer() {
 }
 
 #[test]
-fn half_a_message_is_none() {
-    let (_folder, path) = socket();
-    let _server = Server::start(&path, |_, _| Reply::Half);
-    assert!(call(&path, LIMITS).is_err());
+fn what_is_no_whole_message_is_told_from_a_refusal() {
+    let replies: [fn() -> Reply; 5] = [
+        || Reply::Half,
+        || Reply::NoStatus,
+        || Reply::Message(b"\xff".to_vec()),
+        || Reply::Page(200, "application/grpc", "<html>"),
+        || Reply::Page(200, "application/grpc", ""),
+    ];
+    for (index, reply) in replies.into_iter().enumerate() {
+        let (_folder, path) = socket();
+        let _server = Server::start(&path, move |_, _| reply());
+        let error = call(&path, LIMITS).unwrap_err();
+        assert!(matches!(error, RpcError::Malformed { .. }), "{index}: {error:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_grpc_is_told_by_its_status_of_http() {
+    for (status, kind, text) in [
+        (502, "text/html", "<html><h1>502 Bad Gateway</h1>"),
+        (401, "text/html", "<html>"),
+        (413, "text/html", ""),
+        (413, "application/grpc", ""),
+        (500, "text/plain", "a"),
+        (200, "text/html", "<html>It works!"),
+    ] {
+        let (_folder, path) = socket();
+        let _server = Server::start(&path, move |_, _| Reply::Page(status, kind, text));
+        let error = call(&path, LIMITS).unwrap_err();
+        let RpcError::NotGrpc { status: found, .. } = &error else { panic!("{status} {kind}: {error:?}") };
+        assert_eq!((found.as_u16(), error.code()), (status, None));
+    }
 }
 
 #[test]

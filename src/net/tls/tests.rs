@@ -1,4 +1,4 @@
-use super::{Identity, Tls, TlsError, Trust};
+use super::{Identity, Oldest, Tls, TlsError, Trust};
 use crate::net::http1::Connection;
 use crate::net::stream::dial_tcp;
 use crate::net::{Limits, NetError};
@@ -63,7 +63,7 @@ fn ask(
     identity: Option<Identity<'_>>,
     server: &str,
 ) -> Result<String, NetError> {
-    let tls = Tls::new(trust, identity, &["http/1.1"]).unwrap();
+    let tls = Tls::new(trust, Oldest::V12, identity, &["http/1.1"]).unwrap();
     let executor = smol::Executor::new();
     smol::block_on(executor.run(async {
         let dialed = dial_tcp("127.0.0.1", port, DEADLINE).await?;
@@ -136,7 +136,7 @@ fn a_peer_that_speaks_no_tls_is_an_error() {
 fn a_handshake_has_a_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let tls = Tls::new(Trust::Authorities(CA), None, &[]).unwrap();
+    let tls = Tls::new(Trust::Authorities(CA), Oldest::V12, None, &[]).unwrap();
     let result = smol::block_on(async {
         let dialed = dial_tcp("127.0.0.1", port, DEADLINE).await.unwrap();
         tls.wrap(dialed, "localhost", Duration::from_millis(50)).await.map(|_| ())
@@ -147,7 +147,7 @@ fn a_handshake_has_a_deadline() {
 #[test]
 fn what_is_no_pem_is_refused_before_anyone_is_dialed() {
     let trust = Trust::Authorities(CA);
-    let error = |trust, identity| Tls::new(trust, identity, &[]).err();
+    let error = |trust, identity| Tls::new(trust, Oldest::V12, identity, &[]).err();
     assert!(matches!(error(Trust::Authorities(b"garbage"), None), Some(TlsError::NoAuthority)));
     assert!(matches!(error(Trust::Authorities(CLIENT_KEY), None), Some(TlsError::NoAuthority)));
     let identity = |certificates, key| Some(Identity { certificates, key });

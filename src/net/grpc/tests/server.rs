@@ -22,8 +22,12 @@ pub(crate) enum Reply {
     Status(Code, &'static str),
     /// So many bytes of a message.
     Zeros(usize),
+    /// An empty message without a status.
+    NoStatus,
     /// Half a message, and the end.
     Half,
+    /// A status of HTTP, a type of content and a body.
+    Page(u16, &'static str, &'static str),
     /// Nothing, ever.
     Never,
 }
@@ -114,10 +118,15 @@ async fn answer(
     let frames = match handler(&place, &message[5..]) {
         Reply::Message(bytes) => vec![data(bytes.len(), bytes), ok()],
         Reply::Zeros(count) => vec![data(count, vec![0; count]), ok()],
+        Reply::NoStatus => vec![data(0, Vec::new())],
         Reply::Half => vec![data(100, vec![0; 50])],
         Reply::Status(code, message) => {
             response = response.header("grpc-status", code as i32).header("grpc-message", message);
             Vec::new()
+        }
+        Reply::Page(status, kind, text) => {
+            response = Response::builder().status(status).header("content-type", kind);
+            vec![Frame::data(text.into())]
         }
         Reply::Never => std::future::pending().await,
     };
