@@ -1,6 +1,6 @@
 //! The tables of a pprof profile: everything is written once and named by its id.
 
-use super::proto;
+use super::{Executable, proto};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -56,6 +56,8 @@ pub(super) struct MappingKey {
     pub(super) filename: StringId,
     pub(super) build_id: StringId,
     pub(super) has_functions: bool,
+    /// What a store that reads the file needs to know of it; `None` for what is no file, or is not known.
+    pub(super) executable: Option<Executable>,
 }
 
 /// A profile's tables in the making.
@@ -63,7 +65,7 @@ pub(super) struct Builder {
     strings: Vec<String>,
     string_ids: HashMap<String, StringId>,
     functions: Table<(StringId, StringId), proto::Function>,
-    mappings: Table<MappingKey, proto::Mapping>,
+    mappings: Table<MappingKey, (proto::Mapping, Option<Executable>)>,
     locations: Table<(MappingId, u64, Option<FunctionId>), proto::Location>,
 }
 
@@ -102,14 +104,17 @@ impl Builder {
     }
 
     pub(super) fn mapping(&mut self, key: MappingKey) -> MappingId {
-        let row = |id| proto::Mapping {
-            id,
-            memory_start: key.range.start,
-            memory_limit: key.range.limit,
-            file_offset: key.range.file_offset,
-            filename: key.filename.0,
-            build_id: key.build_id.0,
-            has_functions: key.has_functions,
+        let row = |id| {
+            let mapping = proto::Mapping {
+                id,
+                memory_start: key.range.start,
+                memory_limit: key.range.limit,
+                file_offset: key.range.file_offset,
+                filename: key.filename.0,
+                build_id: key.build_id.0,
+                has_functions: key.has_functions,
+            };
+            (mapping, key.executable)
         };
         MappingId(self.mappings.id(key, row))
     }
@@ -133,23 +138,25 @@ impl Builder {
     }
 
     /// The tables, with everything else of the profile left empty. Tools take the first mapping for the
-    /// profiled program, so mappings of identified files come first.
-    pub(super) fn finish(mut self) -> proto::Profile {
-        self.mappings.rows.sort_by_key(|mapping| mapping.build_id == 0);
+    /// profiled program, so mappings of identified files come first. Beside them, the executable of each mapping.
+    pub(super) fn finish(mut self) -> (proto::Profile, Vec<Option<Executable>>) {
+        self.mappings.rows.sort_by_key(|(mapping, _)| mapping.build_id == 0);
         let mut ids = HashMap::new();
-        for (mapping, id) in self.mappings.rows.iter_mut().zip(1..) {
+        for ((mapping, _), id) in self.mappings.rows.iter_mut().zip(1..) {
             ids.insert(mapping.id, id);
             mapping.id = id;
         }
         for location in &mut self.locations.rows {
             location.mapping_id = ids.get(&location.mapping_id).copied().unwrap_or_default();
         }
-        proto::Profile {
-            mapping: self.mappings.rows,
+        let (mapping, executables) = self.mappings.rows.into_iter().unzip();
+        let profile = proto::Profile {
+            mapping,
             location: self.locations.rows,
             function: self.functions.rows,
             string_table: self.strings,
             ..proto::Profile::default()
-        }
+        };
+        (profile, executables)
     }
 }

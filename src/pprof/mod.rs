@@ -4,20 +4,18 @@
 //! that profiles of different processes and hosts share locations and no address-space layout leaks.
 
 mod builder;
+mod gzip;
 pub mod proto;
 
-use crate::object::{Object, ObjectId, PAGE};
+use crate::object::{FileOffset, Object, ObjectAddress, ObjectId, PAGE};
 use crate::process::id::ProcessId;
 use crate::profile::frame::Frame;
 use crate::profile::{Profile, Sample, Window};
 use crate::symbolize::kernel::KERNEL_IMAGE;
 use crate::text;
 use builder::{Builder, LocationId, MappingId, MappingKey, MappingRange, StringId};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use prost::Message;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 /// What is written beside stacks and counts.
@@ -36,18 +34,34 @@ const ANONYMOUS_MAPPING: &str = "//anon";
 /// A kernel function that has no name.
 const UNNAMED_KERNEL_FUNCTION: &str = "[kernel]";
 
+/// What a store has to know of the file behind a mapping, to find the addresses of the profile in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Executable {
+    /// `e_type`: 2 `ET_EXEC`, 3 `ET_DYN`.
+    pub elf_type: u16,
+    /// `p_offset` of the segment that the mapping shows.
+    pub file_offset: FileOffset,
+    /// `p_vaddr` of the same.
+    pub address: ObjectAddress,
+}
+
 /// Encodes profiles of one window as one gzip-compressed pprof profile. Where several targets are merged,
 /// their samples carry the labels in which the targets differ.
 pub fn encode(window: &Window, profiles: &[&Profile], options: Options) -> Vec<u8> {
-    let message = build(window, profiles, options);
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    // Writing to memory cannot fail.
-    let _ = gzip.write_all(&message.encode_to_vec());
-    gzip.finish().unwrap_or_default()
+    compress(&build(window, profiles, options).0)
 }
 
-/// The profile before it is compressed.
-pub fn build(window: &Window, profiles: &[&Profile], options: Options) -> proto::Profile {
+/// A profile as tools and stores take it: compressed by gzip.
+pub fn compress(profile: &proto::Profile) -> Vec<u8> {
+    gzip::compress(&profile.encode_to_vec())
+}
+
+/// The profile before it is compressed, and the executable of each of its mappings.
+pub fn build(
+    window: &Window,
+    profiles: &[&Profile],
+    options: Options,
+) -> (proto::Profile, Vec<Option<Executable>>) {
     let mut encoder = Encoder { window, options, builder: Builder::new(), locations: HashMap::new() };
     let samples_type = encoder.builder.value_type("samples", "count");
     let cpu_type = encoder.builder.value_type("cpu", "nanoseconds");
@@ -60,15 +74,17 @@ pub fn build(window: &Window, profiles: &[&Profile], options: Options) -> proto:
             .collect();
         samples.extend(profile.samples.iter().map(|sample| encoder.sample(sample, &target_labels)));
     }
-    proto::Profile {
+    let (tables, executables) = encoder.builder.finish();
+    let profile = proto::Profile {
         sample_type: vec![samples_type, cpu_type],
         sample: samples,
         time_nanos: since_epoch(window.start),
         duration_nanos: nanos(window.duration),
         period_type: Some(cpu_type),
         period: nanos(window.period),
-        ..encoder.builder.finish()
-    }
+        ..tables
+    };
+    (profile, executables)
 }
 
 /// Names of the labels that are not the same in all profiles.
@@ -142,7 +158,7 @@ impl Encoder<'_> {
     fn object_location(&mut self, id: ObjectId, offset: u64) -> LocationId {
         let object = self.window.objects.get(&id);
         let identified = object.and_then(|object| object.identified());
-        let file_offset = crate::object::FileOffset(offset);
+        let file_offset = FileOffset(offset);
         let Some((info, segment)) = identified.and_then(|info| Some((info, info.segment_of(file_offset)?)))
         else {
             return self.unidentified_location(object.map(AsRef::as_ref), offset);
@@ -156,7 +172,13 @@ impl Encoder<'_> {
         let address = segment.address.0.wrapping_add(offset).wrapping_sub(segment.file_offset.0);
         let build_id = self.builder.string(&info.build_id.to_string());
         let filename = self.path(object.map(AsRef::as_ref));
-        let mapping = self.builder.mapping(MappingKey { range, filename, build_id, has_functions: false });
+        let executable = Some(Executable {
+            elf_type: info.elf_type,
+            file_offset: segment.file_offset,
+            address: segment.address,
+        });
+        let key = MappingKey { range, filename, build_id, has_functions: false, executable };
+        let mapping = self.builder.mapping(key);
         self.builder.location(mapping, address, None)
     }
 
@@ -164,7 +186,8 @@ impl Encoder<'_> {
     fn unidentified_location(&mut self, object: Option<&Object>, offset: u64) -> LocationId {
         let filename = self.path(object);
         let range = MappingRange { start: 0, limit: i64::MAX as u64, file_offset: 0 };
-        let key = MappingKey { range, filename, build_id: StringId::default(), has_functions: false };
+        let build_id = StringId::default();
+        let key = MappingKey { range, filename, build_id, has_functions: false, executable: None };
         let mapping = self.builder.mapping(key);
         self.builder.location(mapping, offset, None)
     }
@@ -191,7 +214,8 @@ impl Encoder<'_> {
 
     fn named_mapping(&mut self, name: &str, range: MappingRange, has_functions: bool) -> MappingId {
         let filename = self.builder.string(name);
-        self.builder.mapping(MappingKey { range, filename, build_id: StringId::default(), has_functions })
+        let build_id = StringId::default();
+        self.builder.mapping(MappingKey { range, filename, build_id, has_functions, executable: None })
     }
 }
 

@@ -91,7 +91,7 @@ fn add_profile(window: &mut Window, labels: &[(&str, &str)], stacks: &[(&[Frame]
 
 fn built(window: &Window, options: Options) -> proto::Profile {
     let profiles: Vec<_> = window.profiles.iter().collect();
-    let profile = build(window, &profiles, options);
+    let (profile, _) = build(window, &profiles, options);
     assert_well_formed(&profile);
     profile
 }
@@ -346,9 +346,9 @@ fn merged_targets_are_told_apart_by_the_labels_in_which_they_differ() {
     let profile = built(&window, PLAIN);
     assert_eq!(labels(&profile, 0), ["comm=a", "unit=u"]);
     assert_eq!(labels(&profile, 1), ["comm=b"]);
-    let alone = build(&window, &[&window.profiles[0]], PLAIN);
+    let (alone, _) = build(&window, &[&window.profiles[0]], PLAIN);
     assert_eq!(labels(&alone, 0), [""; 0]);
-    let none = build(&window, &[], PLAIN);
+    let (none, _) = build(&window, &[], PLAIN);
     assert_well_formed(&none);
     assert_eq!(none.sample, []);
 }

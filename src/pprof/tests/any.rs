@@ -121,7 +121,7 @@ proptest! {
         let profiles: Vec<_> = window.profiles.iter().collect();
         let options = Options { thread_labels };
         let profile = decode(&encode(&window, &profiles, options));
-        prop_assert_eq!(&profile, &build(&window, &profiles, options));
+        prop_assert_eq!(&profile, &build(&window, &profiles, options).0);
         assert_well_formed(&profile);
 
         let samples: Vec<_> = profiles.iter().flat_map(|profile| &profile.samples).collect();
