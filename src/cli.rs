@@ -8,6 +8,7 @@ mod flag;
 mod help;
 mod normalise;
 mod parse;
+mod resolve;
 mod settings;
 
 use crate::choice;
@@ -104,6 +105,9 @@ pub enum Error {
         /// Why; names the value.
         reason: String,
     },
+    /// Settings, of any layer, that do not go together.
+    #[error("{0}")]
+    Together(&'static str),
     /// The file is wrong.
     #[error(transparent)]
     File(#[from] FileError),
@@ -120,7 +124,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Flag { .. } => Exit::Usage,
-            Self::Variable { .. } | Self::File(_) | Self::HostName(_) => Exit::Config,
+            Self::Variable { .. } | Self::Together(_) | Self::File(_) | Self::HostName(_) => Exit::Config,
             Self::Print(_) => Exit::Failure,
         }
     }

@@ -97,6 +97,8 @@ fn the_example_of_everything_sets_every_setting() {
     let mut keys = visible_keys();
     // No flag, and so not in the help text.
     keys.push("relabel-configs".into());
+    // It cannot be set beside a file.
+    keys.retain(|key| key != "bearer-token");
     keys.sort_unstable();
     assert_eq!(changed, keys);
 }
@@ -160,20 +162,55 @@ fn what_is_printed_is_read_back_as_the_same() {
     let flags = "--node=n --external-label=a=x\"y\\ --log-level=debug --force-object=baseline \
                  --profiling-duration=90s --temp-dir=/x --sampling-ratio=.25 --no-kubernetes --host \
                  --pod-label-selector=b,a==c --systemd-units=ssh,a*.scope --systemd-units=b@1 --include-env-var A \
-                 --kubeconfig=/k";
+                 --kubeconfig=/k --remote-store-address=s.example:443 --bearer-token-file /t \
+                 --store-tls-min-version=1.2 --debuginfo-deny=/opt/*";
     let text = printed(&format!("config print {flags}"));
     assert_eq!(
         text,
         "log-level = \"debug\"\nlog-format = \"logfmt\"\nhttp-address = \":7071\"\nnode = \"n\"\n\
          sampling-ratio = 0.25\nkubernetes = false\nkubeconfig = \"/k\"\npod-label-selector = \"a=c,b\"\n\
          systemd-units = [\"ssh.service\", \"a*.scope\", \"b@1.service\"]\nsocket-path = \"\"\n\
-         containers = true\nhost = \"on\"\ninclude-env-var = [\"A\"]\ntemp-dir = \"/x\"\nprofiling-duration = \"1m30s\"\nprofiling-cpu-sampling-frequency = 100\n\
+         containers = true\nhost = \"on\"\ninclude-env-var = [\"A\"]\n\
+         store-address = \"s.example:443\"\n\
+         bearer-token = \"\"\n\
+         bearer-token-file = \"/t\"\n\
+         insecure = false\n\
+         insecure-skip-verify = false\n\
+         store-token-over-plaintext = false\n\
+         store-ca-file = \"\"\n\
+         store-client-certificate = \"\"\n\
+         store-client-key = \"\"\n\
+         store-tls-min-version = \"1.2\"\n\
+         store-header = []\n\
+         store-queue-size = \"64MiB\"\n\
+         store-spool-directory = \"\"\n\
+         store-spool-size = \"1GiB\"\n\
+         store-batch-interval = \"10s\"\n\
+         local-store-directory = \"\"\n\
+         local-store-size = \"1GiB\"\n\
+         local-store-age = \"168h\"\n\
+         debuginfo-upload-disable = false\n\
+         debuginfo-directories = []\n\
+         debuginfo-allow = []\n\
+         debuginfo-deny = [\"/opt/*\"]\n\
+         debuginfo-upload-rate = \"16MiB\"\n\
+         temp-dir = \"/x\"\nprofiling-duration = \"1m30s\"\nprofiling-cpu-sampling-frequency = 100\n\
          thread-labels = true\nunwind-table-memory = \"64MiB\"\n\
          unwind-table-cache = \"/var/cache/parca-agent\"\nforce-object = \"baseline\"\n\n\
          [external-label]\na = 'x\"y\\'\n"
     );
     let file = Written::new(text);
     assert_eq!(run(&format!("--config-path={}", file.path.display()), &[]), run(flags, &[]));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let text = printed("config print --bearer-token=abcdef --store-header=x-key=ghijkl");
+    assert!(!text.contains("abcdef") && !text.contains("ghijkl"), "{text}");
+    let variables = [("PARCA_BEARER_TOKEN", "abcdef")];
+    assert_eq!(run("", &variables).store.connection.token.secret(), Some("abcdef"));
+    // What hides them is no secret itself.
+    assert!(load("--bearer-token=(hidden)", &[]).is_err());
 }
 
 #[test]
@@ -526,5 +563,36 @@ proptest! {
         if let Err(error) = cli::load(&Invocation { arguments, ..invocation("", &[]) }, file::read) {
             prop_assert!(is_plain(&error), "{:?}", error);
         }
+    }
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_told() {
+    for (flags, expected) in [
+        ("--bearer-token=a --bearer-token-file=/t", "both set"),
+        ("--insecure --store-address=10.0.0.1:1 --bearer-token=a", "without TLS"),
+        ("--insecure --store-address=example.org:1 --bearer-token-file=/t", "without TLS"),
+        ("--insecure --store-address=10.0.0.1:1 --store-header=x-key=a", "store-header would go"),
+        ("--store-client-key=/k", "go together"),
+        ("--store-client-certificate=/c", "go together"),
+        ("--debuginfo-strip=false", "no code and no data"),
+    ] {
+        let error = load(flags, &[]).unwrap_err();
+        assert!(error.to_string().contains(expected), "{flags}: {error}");
+        assert_eq!(error.exit() as u8, 78, "{flags}");
+    }
+    for flags in [
+        "--bearer-token= --bearer-token-file=/t",
+        "--insecure --store-address=127.0.0.1:1 --bearer-token=a",
+        "--insecure --store-address=localhost:1 --bearer-token=a",
+        "--insecure --store-address=10.0.0.1:1",
+        "--insecure --store-address=10.0.0.1:1 --bearer-token=a --store-token-over-plaintext",
+        "--insecure --store-address=10.0.0.1:1 --store-header=x-key=a --store-token-over-plaintext",
+        "--insecure --store-address=[::1]:1 --store-header=x-key=a",
+        "--store-address=10.0.0.1:1 --store-header=x-key=a",
+        "--store-client-key=/k --store-client-certificate=/c",
+        "--debuginfo-strip",
+    ] {
+        assert!(load(flags, &[]).is_ok(), "{flags}: {:?}", load(flags, &[]).err());
     }
 }

@@ -10,6 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 /// What the name of each variable begins with.
 const PREFIX: &str = "PARCA_AGENT_";
 
+/// The token of the store, by the name that earlier agents gave it.
+const TOKEN: &str = "PARCA_BEARER_TOKEN";
+
 /// Reads every variable that is a flag; the others that look like one are warned of.
 pub(super) fn read(variables: &[(OsString, OsString)]) -> Result<(Settings, Vec<Warning>), Error> {
     let mut settings = Settings::default();
@@ -19,7 +22,9 @@ pub(super) fn read(variables: &[(OsString, OsString)]) -> Result<(Settings, Vec<
     // The system gives them in any order; the first fault told shall always be the same.
     sorted.sort();
     for (name, value) in sorted {
-        let Some(suffix) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
+        let known = if name.to_str() == Some(TOKEN) { Some("BEARER_TOKEN") } else { None };
+        let suffix = known.or_else(|| name.to_str()?.strip_prefix(PREFIX));
+        let Some(suffix) = suffix else { continue };
         let written = suffix.to_ascii_lowercase().replace('_', "-");
         let is_upper = !suffix.bytes().any(|byte| byte.is_ascii_lowercase());
         let Some(flag) = flag::find(&written).filter(|_| is_upper) else {
@@ -31,7 +36,8 @@ pub(super) fn read(variables: &[(OsString, OsString)]) -> Result<(Settings, Vec<
             }
             continue;
         };
-        let fault = |reason: String| Error::Variable { variable: format!("{PREFIX}{suffix}"), reason };
+        let fault =
+            |reason: String| Error::Variable { variable: name.to_string_lossy().into_owned(), reason };
         let text = value
             .to_str()
             .ok_or_else(|| fault(format!("\"{}\" is not UTF-8 text", value.as_bytes().escape_ascii())))?;

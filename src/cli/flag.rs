@@ -4,7 +4,14 @@ use super::settings::Settings;
 use argh::{ArgsInfo, FlagInfoKind};
 
 /// Other names of flags: today's Parca Agent calls them so.
-pub(super) const ALIASES: [(&str, &str); 1] = [("metadata-external-labels", "external-label")];
+pub(super) const ALIASES: [(&str, &str); 6] = [
+    ("metadata-external-labels", "external-label"),
+    ("remote-store-address", "store-address"),
+    ("remote-store-bearer-token", "bearer-token"),
+    ("remote-store-bearer-token-file", "bearer-token-file"),
+    ("remote-store-insecure", "insecure"),
+    ("remote-store-insecure-skip-verify", "insecure-skip-verify"),
+];
 
 /// Flags that a file cannot set.
 pub(super) const NOT_IN_FILES: [&str; 1] = ["config-path"];

@@ -1,33 +1,36 @@
 //! What was typed in one layer: on the command line, in the environment or in a file.
 //!
-//! A flag is added here, and in [`Config`], which holds its default; the normaliser, the environment,
+//! A flag is added here, in [`Config`](crate::config::Config), which holds its default, and where [one becomes the other](super::resolve); the normaliser, the environment,
 //! the help text and `config print` learn of it from this structure.
 
-use super::Error;
 use crate::config::address::HttpAddress;
+use crate::config::age::Age;
+use crate::config::byte_size::ByteSize;
 use crate::config::directory::Directory;
-use crate::config::discovery::DiscoveryConfig;
 use crate::config::file_path::FilePath;
 use crate::config::forced_object::ForcedObject;
 use crate::config::frequency::Frequency;
+use crate::config::header::{self, Header};
 use crate::config::host::HostDiscovery;
 use crate::config::labels::ExternalLabels;
-use crate::config::list::List;
 use crate::config::node::NodeName;
+use crate::config::path_list::{Directories, PathPatterns};
 use crate::config::pod_selector::PodSelector;
 use crate::config::sampling_ratio::SamplingRatio;
+use crate::config::store_address::StoreAddress;
 use crate::config::table_cache::CacheDirectory;
 use crate::config::table_memory::TableMemory;
+use crate::config::tls_version::TlsVersion;
 use crate::config::unit_pattern::UnitPatterns;
 use crate::config::variable_name::VariableNames;
 use crate::config::window::WindowDuration;
-use crate::config::{self, Config, decimal, label_table, list, relabel_rules, text};
+use crate::config::{decimal, label_table, list, relabel_rules, text};
 use crate::log::{Format, Level};
 use crate::relabel::Rules;
+use crate::token::BearerToken;
 use argh::{ArgsInfo, FromArgs};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// samples the stacks of every process of this host
 #[derive(Clone, Debug, Default, PartialEq, FromArgs, ArgsInfo, Deserialize, Serialize)]
@@ -110,6 +113,123 @@ pub(super) struct Settings {
     #[argh(option, arg_name = "rules", hidden_help, from_str_fn(parse_rules))]
     #[serde(with = "relabel_rules")]
     pub(super) relabel_configs: Option<Rules>,
+
+    /// send profiles to the store at HOST:PORT; none: they stay on this host
+    #[argh(option, arg_name = "address")]
+    #[serde(with = "text", alias = "remote-store-address")]
+    pub(super) store_address: Option<StoreAddress>,
+
+    /// token that the store demands; a file keeps it out of the list of processes
+    #[argh(option, arg_name = "token")]
+    #[serde(with = "text", alias = "remote-store-bearer-token")]
+    pub(super) bearer_token: Option<BearerToken>,
+
+    /// file with the token that the store demands; it is read again when it changes
+    #[argh(option, arg_name = "path")]
+    #[serde(with = "text", alias = "remote-store-bearer-token-file")]
+    pub(super) bearer_token_file: Option<FilePath>,
+
+    /// speak to the store without TLS
+    #[argh(option, arg_name = "bool", from_str_fn(parse_bool))]
+    #[serde(alias = "remote-store-insecure")]
+    pub(super) insecure: Option<bool>,
+
+    /// take whoever answers for the store
+    #[argh(option, arg_name = "bool", from_str_fn(parse_bool))]
+    #[serde(alias = "remote-store-insecure-skip-verify")]
+    pub(super) insecure_skip_verify: Option<bool>,
+
+    /// send the token and headers also without TLS, to a store on another host
+    #[argh(option, arg_name = "bool", from_str_fn(parse_bool))]
+    pub(super) store_token_over_plaintext: Option<bool>,
+
+    /// certificates, as PEM, of who vouches for the store; none: those of this host
+    #[argh(option, arg_name = "path")]
+    #[serde(with = "text")]
+    pub(super) store_ca_file: Option<FilePath>,
+
+    /// the certificates, as PEM, by which the store knows the agent
+    #[argh(option, arg_name = "path")]
+    #[serde(with = "text")]
+    pub(super) store_client_certificate: Option<FilePath>,
+
+    /// the key of these certificates, as PEM
+    #[argh(option, arg_name = "path")]
+    #[serde(with = "text")]
+    pub(super) store_client_key: Option<FilePath>,
+
+    /// oldest version of TLS that the store may speak: 1.2 or 1.3
+    #[argh(option, arg_name = "version")]
+    #[serde(with = "text")]
+    pub(super) store_tls_min_version: Option<TlsVersion>,
+
+    /// add this header to every request to the store, NAME=VALUE; may be given again
+    #[argh(option, arg_name = "header")]
+    #[serde(with = "header")]
+    pub(super) store_header: Vec<Header>,
+
+    /// most memory of what waits for the store
+    #[argh(option, arg_name = "size")]
+    #[serde(with = "text")]
+    pub(super) store_queue_size: Option<ByteSize>,
+
+    /// keep on disk what finds no room in memory; none: the oldest is dropped
+    #[argh(option, arg_name = "path")]
+    #[serde(with = "text")]
+    pub(super) store_spool_directory: Option<FilePath>,
+
+    /// most bytes in that directory
+    #[argh(option, arg_name = "size")]
+    #[serde(with = "text")]
+    pub(super) store_spool_size: Option<ByteSize>,
+
+    /// time between two requests to the store, from 1s to 10m
+    #[argh(option, arg_name = "duration")]
+    #[serde(with = "text")]
+    pub(super) store_batch_interval: Option<WindowDuration>,
+
+    /// write each profile to a file in this directory
+    #[argh(option, arg_name = "path")]
+    #[serde(with = "text")]
+    pub(super) local_store_directory: Option<FilePath>,
+
+    /// most bytes in that directory
+    #[argh(option, arg_name = "size")]
+    #[serde(with = "text")]
+    pub(super) local_store_size: Option<ByteSize>,
+
+    /// when a profile is removed from it, from 1m to 87840h
+    #[argh(option, arg_name = "age")]
+    #[serde(with = "text")]
+    pub(super) local_store_age: Option<Age>,
+
+    /// send no debug information to the store
+    #[argh(option, arg_name = "bool", from_str_fn(parse_bool))]
+    pub(super) debuginfo_upload_disable: Option<bool>,
+
+    /// look for debug files in these directories, too; may be given again
+    #[argh(option, arg_name = "paths")]
+    #[serde(with = "list")]
+    pub(super) debuginfo_directories: Vec<Directories>,
+
+    /// send no code and no data of programs; it cannot be false
+    #[argh(option, arg_name = "bool", hidden_help, from_str_fn(parse_bool))]
+    pub(super) debuginfo_strip: Option<bool>,
+
+    /// send that of files whose path matches, such as /opt/*; none: of all
+    #[argh(option, arg_name = "patterns")]
+    #[serde(with = "list")]
+    pub(super) debuginfo_allow: Vec<PathPatterns>,
+
+    /// send none of files whose path matches; may be given again
+    #[argh(option, arg_name = "patterns")]
+    #[serde(with = "list")]
+    pub(super) debuginfo_deny: Vec<PathPatterns>,
+
+    /// most bytes of debug information a second
+    #[argh(option, arg_name = "size")]
+    #[serde(with = "text")]
+    pub(super) debuginfo_upload_rate: Option<ByteSize>,
 
     /// make a private directory for temporary files in this directory
     #[argh(option, arg_name = "path")]
@@ -206,19 +326,6 @@ fn parse_rules(_: &str) -> Result<Rules, String> {
     Err("can be set in the file alone, as [[relabel-configs]]".to_owned())
 }
 
-/// What a flag that may be given again adds up to. Only the command line can give it in several parts.
-fn joined<E: FromStr<Err: std::fmt::Display> + PartialEq>(
-    flag: &str,
-    parts: Vec<List<E>>,
-) -> Result<List<E>, Error> {
-    let mut all = List::default();
-    for part in parts {
-        let fault = |error| Error::Flag { flag: flag.into(), reason: format!("{error}") };
-        all.extend(part).map_err(fault)?;
-    }
-    Ok(all)
-}
-
 fn first_given<T>(upper: Vec<T>, lower: Vec<T>) -> Vec<T> {
     if upper.is_empty() { lower } else { upper }
 }
@@ -243,6 +350,30 @@ impl Settings {
             host: self.host.or(lower.host),
             include_env_var: first_given(self.include_env_var, lower.include_env_var),
             relabel_configs: self.relabel_configs.or(lower.relabel_configs),
+            store_address: self.store_address.or(lower.store_address),
+            bearer_token: self.bearer_token.or(lower.bearer_token),
+            bearer_token_file: self.bearer_token_file.or(lower.bearer_token_file),
+            insecure: self.insecure.or(lower.insecure),
+            insecure_skip_verify: self.insecure_skip_verify.or(lower.insecure_skip_verify),
+            store_token_over_plaintext: self.store_token_over_plaintext.or(lower.store_token_over_plaintext),
+            store_ca_file: self.store_ca_file.or(lower.store_ca_file),
+            store_client_certificate: self.store_client_certificate.or(lower.store_client_certificate),
+            store_client_key: self.store_client_key.or(lower.store_client_key),
+            store_tls_min_version: self.store_tls_min_version.or(lower.store_tls_min_version),
+            store_header: first_given(self.store_header, lower.store_header),
+            store_queue_size: self.store_queue_size.or(lower.store_queue_size),
+            store_spool_directory: self.store_spool_directory.or(lower.store_spool_directory),
+            store_spool_size: self.store_spool_size.or(lower.store_spool_size),
+            store_batch_interval: self.store_batch_interval.or(lower.store_batch_interval),
+            local_store_directory: self.local_store_directory.or(lower.local_store_directory),
+            local_store_size: self.local_store_size.or(lower.local_store_size),
+            local_store_age: self.local_store_age.or(lower.local_store_age),
+            debuginfo_upload_disable: self.debuginfo_upload_disable.or(lower.debuginfo_upload_disable),
+            debuginfo_directories: first_given(self.debuginfo_directories, lower.debuginfo_directories),
+            debuginfo_strip: self.debuginfo_strip.or(lower.debuginfo_strip),
+            debuginfo_allow: first_given(self.debuginfo_allow, lower.debuginfo_allow),
+            debuginfo_deny: first_given(self.debuginfo_deny, lower.debuginfo_deny),
+            debuginfo_upload_rate: self.debuginfo_upload_rate.or(lower.debuginfo_upload_rate),
             temp_dir: self.temp_dir.or(lower.temp_dir),
             profiling_duration: self.profiling_duration.or(lower.profiling_duration),
             profiling_cpu_sampling_frequency: self
@@ -254,83 +385,6 @@ impl Settings {
             force_object: self.force_object.or(lower.force_object),
             external_label: first_given(self.external_label, lower.external_label),
             subcommand: self.subcommand.or(lower.subcommand),
-        }
-    }
-
-    /// The configuration that these settings make, with defaults where they are silent.
-    pub(super) fn into_config(self, host_name: &str) -> Result<Config, Error> {
-        let node = match self.node {
-            Some(node) => node,
-            None => host_name.parse().map_err(Error::HostName)?,
-        };
-        let mut labels = ExternalLabels::default();
-        for part in &self.external_label {
-            // Only the command line can give labels in several parts.
-            let twice = |error| Error::Flag { flag: "external-label".into(), reason: format!("{error}") };
-            labels.extend(part).map_err(twice)?;
-        }
-        let default = Config::defaults(node.into_string());
-        Ok(Config {
-            log: config::LogConfig {
-                level: self.log_level.unwrap_or(default.log.level),
-                format: self.log_format.unwrap_or(default.log.format),
-            },
-            http: config::HttpConfig { address: self.http_address.unwrap_or(default.http.address) },
-            labels: config::LabelConfig { node: default.labels.node, external: labels.get().clone() },
-            discovery: DiscoveryConfig {
-                sampling_ratio: self.sampling_ratio.unwrap_or(default.discovery.sampling_ratio),
-                relabel: self.relabel_configs.unwrap_or(default.discovery.relabel),
-                kubernetes: self.kubernetes.unwrap_or(default.discovery.kubernetes),
-                kubeconfig: self.kubeconfig.unwrap_or(default.discovery.kubeconfig),
-                pod_selector: self.pod_label_selector.unwrap_or(default.discovery.pod_selector),
-                // Without any part it is empty, and so is the default.
-                systemd_units: joined("systemd-units", self.systemd_units)?,
-                socket_path: self.socket_path.unwrap_or(default.discovery.socket_path),
-                containers: self.containers.unwrap_or(default.discovery.containers),
-                host: self.host.unwrap_or(default.discovery.host),
-                variables: joined("include-env-var", self.include_env_var)?,
-            },
-            profiling: config::ProfilingConfig {
-                duration: self.profiling_duration.unwrap_or(default.profiling.duration),
-                frequency: self.profiling_cpu_sampling_frequency.unwrap_or(default.profiling.frequency),
-                thread_labels: self.thread_labels.unwrap_or(default.profiling.thread_labels),
-                table_memory: self.unwind_table_memory.unwrap_or(default.profiling.table_memory),
-                table_cache: self.unwind_table_cache.unwrap_or(default.profiling.table_cache),
-                forced_object: self.force_object.or(default.profiling.forced_object),
-            },
-            temp_dir: self.temp_dir.map_or(default.temp_dir, Directory::into_path),
-        })
-    }
-
-    /// The settings that say in full what a configuration holds.
-    pub(super) fn of_config(config: Config) -> Self {
-        let Config { log, http, labels, discovery, profiling, temp_dir } = config;
-        let external = ExternalLabels::from(labels.external);
-        Self {
-            config_path: None,
-            log_level: Some(log.level),
-            log_format: Some(log.format),
-            http_address: Some(http.address),
-            node: labels.node.parse().ok(),
-            sampling_ratio: Some(discovery.sampling_ratio),
-            kubernetes: Some(discovery.kubernetes),
-            kubeconfig: Some(discovery.kubeconfig),
-            pod_label_selector: Some(discovery.pod_selector),
-            systemd_units: vec![discovery.systemd_units],
-            socket_path: Some(discovery.socket_path),
-            containers: Some(discovery.containers),
-            host: Some(discovery.host),
-            include_env_var: vec![discovery.variables],
-            relabel_configs: Some(discovery.relabel).filter(|rules| !rules.is_empty()),
-            temp_dir: Some(temp_dir.into()),
-            profiling_duration: Some(profiling.duration),
-            profiling_cpu_sampling_frequency: Some(profiling.frequency),
-            thread_labels: Some(profiling.thread_labels),
-            unwind_table_memory: Some(profiling.table_memory),
-            unwind_table_cache: Some(profiling.table_cache),
-            force_object: profiling.forced_object,
-            external_label: if external == ExternalLabels::default() { vec![] } else { vec![external] },
-            subcommand: None,
         }
     }
 }

@@ -12,8 +12,9 @@ pub struct HttpAddress {
     port: u16,
 }
 
+/// What stands before the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Host {
+pub(super) enum Host {
     /// Every interface, IPv6 and IPv4.
     Any,
     /// One address of this host.
@@ -25,6 +26,11 @@ enum Host {
 impl HttpAddress {
     /// Port 7071 on every interface.
     pub const DEFAULT: Self = Self { host: Host::Any, port: 7071 };
+
+    /// What stands before the port, and the port.
+    pub(super) fn into_parts(self) -> (Host, u16) {
+        (self.host, self.port)
+    }
 
     /// Socket addresses, best first: listen on the first that can be bound.
     ///

@@ -4,6 +4,8 @@
 //! here, once.
 
 pub mod address;
+pub mod age;
+pub mod byte_size;
 pub mod decimal;
 pub mod directory;
 pub mod discovery;
@@ -12,17 +14,22 @@ pub mod file;
 pub mod file_path;
 pub mod forced_object;
 pub mod frequency;
+pub mod header;
 pub mod host;
 pub mod label_table;
 pub mod labels;
 pub mod list;
 pub mod node;
+pub mod path_list;
 pub mod pod_selector;
 pub mod relabel_rules;
 pub mod sampling_ratio;
+pub mod store;
+pub mod store_address;
 pub mod table_cache;
 pub mod table_memory;
 pub mod text;
+pub mod tls_version;
 pub mod unit_pattern;
 pub mod variable_name;
 pub mod window;
@@ -34,6 +41,7 @@ use discovery::DiscoveryConfig;
 use forced_object::ForcedObject;
 use frequency::Frequency;
 use std::path::PathBuf;
+use store::{ConnectionConfig, DebuginfoConfig, LocalStoreConfig, StoreConfig};
 use table_cache::CacheDirectory;
 use table_memory::TableMemory;
 use window::WindowDuration;
@@ -51,6 +59,12 @@ pub struct Config {
     pub discovery: DiscoveryConfig,
     /// What is measured.
     pub profiling: ProfilingConfig,
+    /// The store of profiles.
+    pub store: StoreConfig,
+    /// Profiles as files.
+    pub local_store: LocalStoreConfig,
+    /// Debug information of what was sampled.
+    pub debuginfo: DebuginfoConfig,
     /// Where the agent makes its private directory for temporary files.
     pub temp_dir: PathBuf,
 }
@@ -113,6 +127,9 @@ impl Config {
                 table_cache: CacheDirectory::default(),
                 forced_object: None,
             },
+            store: StoreConfig::default(),
+            local_store: LocalStoreConfig::default(),
+            debuginfo: DebuginfoConfig::default(),
             temp_dir: PathBuf::from("/tmp"),
         }
     }
@@ -120,7 +137,7 @@ impl Config {
     /// What a reload from one configuration to another changes.
     pub fn reload_diff(old: &Self, new: &Self) -> ReloadDiff {
         // Taken apart, so that a new setting has to be put into one of the two lists.
-        let Self { log, http, labels, discovery, profiling, temp_dir } = old;
+        let Self { log, http, labels, discovery, profiling, store, local_store, debuginfo, temp_dir } = old;
         let LogConfig { level, format } = log;
         let HttpConfig { address } = http;
         let LabelConfig { node, external } = labels;
@@ -138,6 +155,28 @@ impl Config {
         } = discovery;
         let ProfilingConfig { duration, frequency, thread_labels, table_memory, table_cache, forced_object } =
             profiling;
+        let StoreConfig {
+            address: store_address,
+            connection,
+            queue_size,
+            spool_directory,
+            spool_size,
+            batch_interval,
+        } = store;
+        let ConnectionConfig {
+            token,
+            token_file,
+            token_over_plaintext,
+            insecure,
+            insecure_skip_verify,
+            ca_file,
+            client_certificate,
+            client_key,
+            tls_min_version,
+            headers,
+        } = connection;
+        let LocalStoreConfig { directory: local_directory, size: local_size, age: local_age } = local_store;
+        let DebuginfoConfig { upload_disable, directories, allow, deny, upload_rate } = debuginfo;
         let at_once = [
             ("log-level", *level != new.log.level),
             ("log-format", *format != new.log.format),
@@ -157,6 +196,32 @@ impl Config {
             ("containers", *containers != new.discovery.containers),
             ("host", *host != new.discovery.host),
             ("include-env-var", *variables != new.discovery.variables),
+            ("store-address", *store_address != new.store.address),
+            ("bearer-token", *token != new.store.connection.token),
+            ("bearer-token-file", *token_file != new.store.connection.token_file),
+            ("insecure", *insecure != new.store.connection.insecure),
+            ("insecure-skip-verify", *insecure_skip_verify != new.store.connection.insecure_skip_verify),
+            (
+                "store-token-over-plaintext",
+                *token_over_plaintext != new.store.connection.token_over_plaintext,
+            ),
+            ("store-ca-file", *ca_file != new.store.connection.ca_file),
+            ("store-client-certificate", *client_certificate != new.store.connection.client_certificate),
+            ("store-client-key", *client_key != new.store.connection.client_key),
+            ("store-tls-min-version", *tls_min_version != new.store.connection.tls_min_version),
+            ("store-header", *headers != new.store.connection.headers),
+            ("store-queue-size", *queue_size != new.store.queue_size),
+            ("store-spool-directory", *spool_directory != new.store.spool_directory),
+            ("store-spool-size", *spool_size != new.store.spool_size),
+            ("store-batch-interval", *batch_interval != new.store.batch_interval),
+            ("local-store-directory", *local_directory != new.local_store.directory),
+            ("local-store-size", *local_size != new.local_store.size),
+            ("local-store-age", *local_age != new.local_store.age),
+            ("debuginfo-upload-disable", *upload_disable != new.debuginfo.upload_disable),
+            ("debuginfo-directories", *directories != new.debuginfo.directories),
+            ("debuginfo-allow", *allow != new.debuginfo.allow),
+            ("debuginfo-deny", *deny != new.debuginfo.deny),
+            ("debuginfo-upload-rate", *upload_rate != new.debuginfo.upload_rate),
             ("temp-dir", *temp_dir != new.temp_dir),
             ("profiling-duration", *duration != new.profiling.duration),
             ("profiling-cpu-sampling-frequency", *frequency != new.profiling.frequency),
