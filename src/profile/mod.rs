@@ -15,6 +15,7 @@ use crate::object::{Object, ObjectId};
 use crate::process::comm::Comm;
 use crate::process::id::{Tgid, ThreadId};
 use crate::symbolize::kernel::KernelSymbol;
+use frame::Frame;
 use stack::{StackId, StackTable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +42,31 @@ pub struct Window {
     pub kernel_symbols: BTreeMap<KernelAddress, KernelSymbol>,
     /// One profile for each target that had samples, in the order of labels.
     pub profiles: Vec<Profile>,
+}
+
+impl Window {
+    /// The sum of all samples in all profiles.
+    pub fn total(&self) -> SampleCount {
+        SampleCount(self.profiles.iter().map(|profile| profile.total().0).sum())
+    }
+
+    /// In how many samples each object file is, however often in one.
+    pub fn samples_by_object(&self) -> BTreeMap<ObjectId, SampleCount> {
+        let mut counts = BTreeMap::new();
+        let mut met = Vec::new();
+        for sample in self.profiles.iter().flat_map(|profile| &profile.samples) {
+            met.clear();
+            for frame in self.stacks.frames(sample.stack) {
+                if let Frame::Object { object, .. } = frame
+                    && !met.contains(object)
+                {
+                    met.push(*object);
+                    counts.entry(*object).or_insert(SampleCount(0)).0 += sample.count.0;
+                }
+            }
+        }
+        counts
+    }
 }
 
 /// The samples of one target in one window.

@@ -2,7 +2,7 @@
 
 use super::Window;
 use smol::channel::{Receiver, Sender, bounded};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Readers that may wait for the next window at the same time.
@@ -10,10 +10,20 @@ const MAX_WAITERS: usize = 64;
 /// For how long a window of ten seconds waits for the names of its targets after its end.
 pub const LONGEST_CLOSING: Duration = Duration::from_secs(3);
 
+/// Takes each window as it is published. It must not wait for anything.
+pub type Sink = Box<dyn Fn(&Arc<Window>) + Send + Sync>;
+
 /// Holds the last finished window for whoever asks, and hands the next one to whoever waits.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Windows {
     state: Mutex<State>,
+    sinks: RwLock<Vec<Sink>>,
+}
+
+impl std::fmt::Debug for Windows {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Windows").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -27,6 +37,9 @@ struct State {
 impl Windows {
     /// Makes a window the latest one, and wakes all who wait.
     pub fn publish(&self, window: Arc<Window>) {
+        for sink in self.sinks.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            sink(&window);
+        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for waiter in state.waiters.drain(..) {
             // A full channel cannot be, and a closed one is a reader that gave up.
@@ -34,6 +47,11 @@ impl Windows {
         }
         state.latest = Some(window);
         state.is_closing = false;
+    }
+
+    /// Hands every window from now on to a sink, before anyone else sees it.
+    pub fn add_sink(&self, sink: Sink) {
+        self.sinks.write().unwrap_or_else(PoisonError::into_inner).push(sink);
     }
 
     /// Takes in that a window has ended, which will be published soon.
