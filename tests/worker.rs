@@ -3,6 +3,7 @@
 
 mod support;
 
+use parca_agent::debuginfo::plan::{Extraction, NoExtraction};
 use parca_agent::object::build_id::BuildIdKind;
 use parca_agent::object::{ObjectInfo, Unidentified};
 use parca_agent::unwind::{Limits, NoTable, Table, build};
@@ -54,6 +55,12 @@ fn submit_table(supervisor: &Supervisor, file: impl Into<OwnedFd>) -> Receiver<R
 
 fn build_table(supervisor: &Supervisor, path: impl AsRef<Path>) -> Result<Table, NoTable> {
     submit_table(supervisor, File::open(path).unwrap()).recv_timeout(PATIENCE).unwrap()
+}
+
+fn extract(supervisor: &Supervisor, path: impl AsRef<Path>) -> Result<Extraction, NoExtraction> {
+    let (sender, receiver) = channel();
+    supervisor.extract(File::open(path).unwrap().into(), move |outcome| sender.send(outcome).unwrap());
+    receiver.recv_timeout(PATIENCE).unwrap()
 }
 
 /// The live worker, started by a job if there is none.
@@ -554,6 +561,18 @@ fn a_worker_that_lies_is_killed() {
     for reply in [r"\001\001", r"\377", r"\000\076\000\000"] {
         let supervisor = start(lying_worker(folder.path(), &[STARTED, &lie(reply)]));
         assert_eq!(build_table(&supervisor, "/bin/true"), Err(NoTable::KilledWorker), "{reply}");
+    }
+    // Padding of 64 bytes; a copy that ends nowhere; parts that are not there.
+    let plans = [
+        r"\001\000\000\000\002\100".to_owned(),
+        format!(r"\001\000\000\000\001{}", r"\377".repeat(16)),
+        r"\377\377\377\377".to_owned(),
+    ];
+    for plan in plans {
+        let reply = format!(r"\000\000\000\000\000\000{plan}");
+        let supervisor = start(lying_worker(folder.path(), &[STARTED, &lie(&reply)]));
+        assert_eq!(extract(&supervisor, "/bin/true"), Err(NoExtraction::KilledWorker), "{reply}");
+        assert_eq!(supervisor.metrics().without_extraction(NoExtraction::KilledWorker), 1);
     }
     // Nonsense before the job was taken says nothing about the file.
     let supervisor = start(lying_worker(folder.path(), &["nonsense"]));

@@ -1,5 +1,6 @@
 //! The worker's numbers.
 
+use crate::debuginfo::plan::NoExtraction;
 use crate::metrics::{Counter, Exposition, Gauge};
 use crate::object::Unidentified;
 use crate::unwind::NoTable;
@@ -22,6 +23,8 @@ pub struct WorkerMetrics {
     failed: [Counter; Unidentified::ALL.len()],
     tables: Counter,
     without_table: [Counter; NoTable::ALL.len()],
+    extractions: Counter,
+    without_extraction: [Counter; NoExtraction::ALL.len()],
     restarts: [Counter; Restart::ALL.len()],
     /// Jobs that wait.
     pub queued: Gauge,
@@ -64,6 +67,15 @@ impl WorkerMetrics {
         counter.into_iter().for_each(Counter::increment);
     }
 
+    /// Counts the end of a plan of a debug file.
+    pub fn extracted<T>(&self, result: &Result<T, NoExtraction>) {
+        let counter = match result {
+            Ok(_) => Some(&self.extractions),
+            Err(reason) => of(&NoExtraction::ALL, &self.without_extraction, *reason),
+        };
+        counter.into_iter().for_each(Counter::increment);
+    }
+
     /// Counts the end of a worker.
     pub fn restarted(&self, reason: Restart) {
         of(&Restart::ALL, &self.restarts, reason).into_iter().for_each(Counter::increment);
@@ -84,6 +96,11 @@ impl WorkerMetrics {
         of(&NoTable::ALL, &self.without_table, reason).map(Counter::get).unwrap_or_default()
     }
 
+    /// How many files have no plan of a debug file for a reason.
+    pub fn without_extraction(&self, reason: NoExtraction) -> u64 {
+        of(&NoExtraction::ALL, &self.without_extraction, reason).map(Counter::get).unwrap_or_default()
+    }
+
     /// Writes them all.
     pub fn collect(&self, exposition: &mut Exposition) {
         let results: Vec<_> = [([("result", "ok")], self.identified.get())]
@@ -102,6 +119,15 @@ impl WorkerMetrics {
         exposition.counter(
             "worker_tables",
             "Unwind tables that were asked for and ended, by result.",
+            results.iter().map(|(labels, value)| (&labels[..], *value)),
+        );
+        let failed =
+            NoExtraction::ALL.map(|reason| ([("result", reason.name())], self.without_extraction(reason)));
+        let results: Vec<_> =
+            [([("result", "ok")], self.extractions.get())].into_iter().chain(failed).collect();
+        exposition.counter(
+            "worker_extractions",
+            "Plans of debug files that were asked for and ended, by result.",
             results.iter().map(|(labels, value)| (&labels[..], *value)),
         );
         let restarts = Restart::ALL.map(|reason| ([("reason", reason.name())], self.restarts(reason)));
@@ -132,6 +158,7 @@ fn of<'a, T: PartialEq, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::{Restart, WorkerMetrics};
+    use crate::debuginfo::plan::NoExtraction;
     use crate::metrics::{Format, Registry};
     use crate::object::Unidentified;
     use crate::unwind::NoTable;
@@ -148,16 +175,21 @@ mod tests {
         for reason in NoTable::ALL {
             metrics.unwound::<()>(&Err(reason));
         }
+        metrics.extracted(&Ok(()));
+        for reason in NoExtraction::ALL {
+            metrics.extracted::<()>(&Err(reason));
+        }
         Restart::ALL.into_iter().for_each(|reason| metrics.restarted(reason));
         metrics.queued.set(3);
         let registry = Registry::default();
         registry.register(move |exposition| metrics.collect(exposition));
         let text = registry.scrape(Format::Prometheus);
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        let results = 1 + Unidentified::ALL.len() + 1 + NoTable::ALL.len();
+        let results = 3 + Unidentified::ALL.len() + NoTable::ALL.len() + NoExtraction::ALL.len();
         assert_eq!(samples.len(), results + Restart::ALL.len() + 3);
         assert!(samples.contains(&"parca_agent_worker_jobs_total{result=\"killed_worker\"} 1"), "{text}");
         assert!(samples.contains(&"parca_agent_worker_tables_total{result=\"too_many_rows\"} 1"), "{text}");
+        assert!(samples.contains(&"parca_agent_worker_extractions_total{result=\"elf32\"} 1"), "{text}");
         assert!(samples.contains(&"parca_agent_worker_restarts_total{reason=\"hung\"} 1"), "{text}");
         assert!(samples.contains(&"parca_agent_worker_queue_length 3"), "{text}");
     }

@@ -2,7 +2,7 @@
 //!
 //! A binary is input of a stranger. The agent opens it and hands the descriptor to the worker; the worker
 //! parses it and answers with plain values. A file that crashes or stalls the parser costs its own
-//! identification or its unwind table, and one restart of the worker.
+//! identification, unwind table or debug file, and one restart of the worker.
 //!
 //! ```text
 //! agent: Supervisor -- request + descriptor --> worker: sandbox, then serve
@@ -10,6 +10,8 @@
 //! ```
 //! The agent trusts nothing that the worker sends: [`protocol`] checks every length of it.
 
+pub mod extract;
+pub mod extraction;
 pub mod identify;
 mod making;
 pub mod metrics;

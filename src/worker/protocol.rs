@@ -8,8 +8,9 @@
 //! frame    id u64 | 1 more follow, 2 last | part of the reply
 //! reply    0 | ObjectInfo      or  1 malformed   or  2 too large
 //!          0 | Table           or  a number of `NoTable`
+//!          0 | Extraction      or  a number of `NoExtraction`
 //! ```
-//! What a table looks like, [`super::table`] says.
+//! What a table looks like, [`super::table`] says, and what an extraction, [`super::extraction`].
 //! All numbers are little-endian. Both ends are the same executable, so there is no version. The agent
 //! reads the worker's bytes as hostile: whatever is not exactly this is a [`ProtocolError`].
 
@@ -50,6 +51,8 @@ pub enum JobKind {
     Identify,
     /// Make the unwind table: a [`Table`](crate::unwind::Table).
     Unwind,
+    /// Plan the debug file: an [`Extraction`](crate::debuginfo::plan::Extraction).
+    Extract,
 }
 
 /// Bounds of one job.
@@ -125,6 +128,8 @@ impl JobKind {
             Self::Identify => Limits { read: 256 << 20, reply: 64 << 10 },
             // `.eh_frame` of the largest programs has 60 MB; the reply is 4 bytes a row, 6 million of them.
             Self::Unwind => Limits { read: 96 << 20, reply: 32 << 20 },
+            // 65536 sections and as many segments have 8 MB of headers, and a copy and its padding take 19 bytes.
+            Self::Extract => Limits { read: 16 << 20, reply: 16 << 20 },
         }
     }
 }
@@ -136,6 +141,7 @@ impl Request {
         let kind = match self.kind {
             JobKind::Identify => 0_u8,
             JobKind::Unwind => 1,
+            JobKind::Extract => 2,
         };
         let fields = self.id.0.to_le_bytes().into_iter().chain([kind]);
         let limits = self.limits.read.to_le_bytes().into_iter().chain(self.limits.reply.to_le_bytes());
@@ -152,6 +158,7 @@ impl Request {
         let kind = match reader.u8()? {
             0 => JobKind::Identify,
             1 => JobKind::Unwind,
+            2 => JobKind::Extract,
             tag => return Err(ProtocolError::UnknownTag { what: "job", tag }),
         };
         let limits = Limits { read: reader.u64()?, reply: reader.u32()? };

@@ -1,10 +1,13 @@
 //! The worker's own side: one job after another until the agent closes the socket.
 
+use super::extract::extract;
+use super::extraction::encode_extraction;
 use super::identify::identify;
 use super::protocol::{self, JobKind, REQUEST_LENGTH, Request};
 use super::read_at::TargetFile;
 use super::sandbox;
 use super::table::encode_table;
+use crate::debuginfo::plan::NoExtraction;
 use crate::object::Unidentified;
 use crate::unwind::{self, NoTable};
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -73,6 +76,10 @@ fn answer(request: &Request, file: Option<OwnedFd>) -> Vec<u8> {
             let limits = unwind::Limits { section: request.limits.read, ..unwind::Limits::default() };
             let target = target.ok_or(NoTable::Malformed);
             encode_table(&target.and_then(|target| unwind::build(&target, &limits)))
+        }
+        JobKind::Extract => {
+            let target = target.ok_or(NoExtraction::Malformed);
+            encode_extraction(&target.and_then(|target| extract(&target)))
         }
     }
 }

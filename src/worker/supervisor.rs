@@ -4,12 +4,14 @@
 //! the worker had not taken when it died is not to blame, and is tried once more.
 
 use super::closer::Closer;
+use super::extraction::decode_extraction;
 use super::metrics::{Restart, WorkerMetrics};
 use super::pace::Pace;
 use super::process::{Failure, WorkerProcess};
 use super::protocol::{JobId, JobKind, ProtocolError, Request, decode_identified};
 use super::queue::{Queue, Urgency};
 use super::table::decode_table;
+use crate::debuginfo::plan::{Extraction, NoExtraction};
 use crate::metrics::Exposition;
 use crate::object::{ObjectInfo, Unidentified};
 use crate::unwind::{NoTable, Table};
@@ -24,7 +26,7 @@ use std::time::{Duration, Instant};
 /// Most jobs of each urgency that wait. Each holds one descriptor.
 pub const MAX_QUEUED: usize = 1024;
 
-/// Wall time of one identification.
+/// Wall time of one identification, or of one plan of a debug file: both read headers, and little else.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Wall time of one unwind table. The largest files take a second or two on an idle machine.
@@ -47,7 +49,7 @@ const DELIVERIES: usize = 2;
 pub struct Options {
     /// The executable.
     pub program: PathBuf,
-    /// Wall time of one identification.
+    /// Wall time of one identification, or of one plan of a debug file.
     pub deadline: Duration,
     /// Wall time of one unwind table.
     pub table_deadline: Duration,
@@ -86,12 +88,14 @@ struct Job {
 enum Task {
     Identify(Done<ObjectInfo, Unidentified>),
     Unwind { done: Done<Table, NoTable>, weight: Weight },
+    Extract(Done<Extraction, NoExtraction>),
 }
 
 /// What a worker answered, by the kind of job.
 enum Answer {
     Identified(Result<ObjectInfo, Unidentified>),
     Table(Result<Table, NoTable>),
+    Extraction(Result<Extraction, NoExtraction>),
 }
 
 /// Why a job of any kind has no answer.
@@ -116,6 +120,16 @@ impl From<Unanswered> for Unidentified {
 }
 
 impl From<Unanswered> for NoTable {
+    fn from(reason: Unanswered) -> Self {
+        match reason {
+            Unanswered::KilledWorker => Self::KilledWorker,
+            Unanswered::QueueFull => Self::QueueFull,
+            Unanswered::NoWorker => Self::NoWorker,
+        }
+    }
+}
+
+impl From<Unanswered> for NoExtraction {
     fn from(reason: Unanswered) -> Self {
         match reason {
             Unanswered::KilledWorker => Self::KilledWorker,
@@ -175,6 +189,16 @@ impl Supervisor {
         self.submit(Job { file, task: Task::Unwind { done: Box::new(done), weight: Box::new(weight) } });
     }
 
+    /// Plans the debug file of a file, after all identifications that wait and all tables that weigh anything. `done`
+    /// is called as for [`identify`](Self::identify).
+    pub fn extract(
+        &self,
+        file: OwnedFd,
+        done: impl FnOnce(Result<Extraction, NoExtraction>) + Send + 'static,
+    ) {
+        self.submit(Job { file, task: Task::Extract(Box::new(done)) });
+    }
+
     fn submit(&self, job: Job) {
         let urgency = job.task.kind().urgency();
         match self.shared.queue.push(job, urgency) {
@@ -218,7 +242,7 @@ impl Shared {
             Task::Identify(done) => {
                 let result = result.map_err(Unidentified::from).and_then(|answer| match answer {
                     Answer::Identified(result) => result,
-                    Answer::Table(_) => Err(Unidentified::KilledWorker),
+                    Answer::Table(_) | Answer::Extraction(_) => Err(Unidentified::KilledWorker),
                 });
                 self.metrics.identified(&result);
                 done(result);
@@ -226,9 +250,17 @@ impl Shared {
             Task::Unwind { done, .. } => {
                 let result = result.map_err(NoTable::from).and_then(|answer| match answer {
                     Answer::Table(result) => result,
-                    Answer::Identified(_) => Err(NoTable::KilledWorker),
+                    Answer::Identified(_) | Answer::Extraction(_) => Err(NoTable::KilledWorker),
                 });
                 self.metrics.unwound(&result);
+                done(result);
+            }
+            Task::Extract(done) => {
+                let result = result.map_err(NoExtraction::from).and_then(|answer| match answer {
+                    Answer::Extraction(result) => result,
+                    Answer::Identified(_) | Answer::Table(_) => Err(NoExtraction::KilledWorker),
+                });
+                self.metrics.extracted(&result);
                 done(result);
             }
         }
@@ -238,7 +270,7 @@ impl Shared {
 impl Task {
     fn weight(&self) -> u64 {
         match self {
-            Self::Identify(_) => 0,
+            Self::Identify(_) | Self::Extract(_) => 0,
             Self::Unwind { weight, .. } => weight(),
         }
     }
@@ -247,22 +279,24 @@ impl Task {
         match self {
             Self::Identify(_) => JobKind::Identify,
             Self::Unwind { .. } => JobKind::Unwind,
+            Self::Extract(_) => JobKind::Extract,
         }
     }
 }
 
 impl JobKind {
-    /// Without its identification a file has no name; without its table, stacks are followed by guess.
+    /// Without its identification a file has no name; without its table, stacks are followed by guess; a debug file
+    /// can wait.
     fn urgency(self) -> Urgency {
         match self {
             Self::Identify => Urgency::High,
-            Self::Unwind => Urgency::Low,
+            Self::Unwind | Self::Extract => Urgency::Low,
         }
     }
 
     fn deadline(self, options: &Options) -> Duration {
         match self {
-            Self::Identify => options.deadline,
+            Self::Identify | Self::Extract => options.deadline,
             Self::Unwind => options.table_deadline,
         }
     }
@@ -272,6 +306,7 @@ impl JobKind {
         match self {
             Self::Identify => decode_identified(reply).map(Answer::Identified),
             Self::Unwind => decode_table(reply).map(Answer::Table),
+            Self::Extract => decode_extraction(reply).map(Answer::Extraction),
         }
     }
 }
