@@ -5,7 +5,9 @@ use super::table_cache::TableCache;
 use super::table_cache::key::Key;
 use super::tabulator::Tabulator;
 use super::vdso;
+use crate::debuginfo::stamp::Stamp;
 use crate::metrics::Exposition;
+use crate::object::kept::{KeptFile, KeptFiles, Sighting};
 use crate::object::mapped::{MappedFile, MappedRange};
 use crate::object::open::{OpenedObject, open};
 use crate::object::table::ObjectTable;
@@ -14,6 +16,7 @@ use crate::process::id::ProcessId;
 use crate::sample::tables::UnwindTables;
 use crate::unwind::NoTable;
 use crate::worker::supervisor::Supervisor;
+use rustix::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -23,7 +26,9 @@ const VDSO: &[u8] = b"[vdso]";
 /// Object files, and what it takes to know them.
 pub struct ObjectLibrary {
     table: Arc<ObjectTable>,
-    worker: Supervisor,
+    worker: Arc<Supervisor>,
+    /// Absent where nobody wants debug files.
+    kept: Option<KeptFiles>,
     /// Absent where the kernel side has no unwinder.
     tabulator: Option<Arc<Tabulator>>,
     cache: Option<Arc<TableCache>>,
@@ -31,11 +36,17 @@ pub struct ObjectLibrary {
 }
 
 impl ObjectLibrary {
-    /// Nothing is known yet. With tables, objects that are met get theirs, from the cache where it has them.
-    pub fn new(worker: Supervisor, tables: Option<Arc<UnwindTables>>, cache: Option<TableCache>) -> Self {
+    /// Nothing is known yet. With tables, objects that are met get theirs, from the cache where it has them. With
+    /// kept files, those that are opened are kept, to be claimed.
+    pub fn new(
+        worker: Arc<Supervisor>,
+        tables: Option<Arc<UnwindTables>>,
+        cache: Option<TableCache>,
+        kept: Option<KeptFiles>,
+    ) -> Self {
         let tabulator = tables.map(|tables| Arc::new(Tabulator::new(tables)));
         let samples = Arc::default();
-        Self { table: Arc::default(), worker, tabulator, cache: cache.map(Arc::new), samples }
+        Self { table: Arc::default(), worker, kept, tabulator, cache: cache.map(Arc::new), samples }
     }
 
     /// The object behind a mapping of a process. A file that was not met before is opened, which may
@@ -43,11 +54,18 @@ impl ObjectLibrary {
     pub fn object_of(&self, process: ProcessId, range: MappedRange, file: &MappedFile) -> ObjectId {
         let met = self.table.meet(file, Instant::now());
         let id = if met.to_open { self.identify(&met.object, process, range, file) } else { met.object.id };
+        if let Some(kept) = &self.kept {
+            kept.met(id, process, range);
+            self.table.seen(id, process, range);
+        }
         if let Some(tabulator) = &self.tabulator
             && tabulator.wants(id, Instant::now())
         {
             match open(process, range, file) {
-                Ok(opened) => self.tabulate(tabulator, id, opened),
+                Ok(opened) => {
+                    self.keep(id, &opened, process, range, file);
+                    self.tabulate(tabulator, id, opened);
+                }
                 Err(_) => tabulator.gave_up(id),
             }
         }
@@ -74,12 +92,38 @@ impl ObjectLibrary {
         };
         let object = known.object;
         let id = object.id;
+        self.keep(id, &opened, process, range, file);
         if known.to_identify {
             let table = self.table.clone();
             let done = move |result| table.finished(&object, result, Instant::now());
             self.worker.identify(opened.file, done);
         }
         id
+    }
+
+    fn keep(
+        &self,
+        id: ObjectId,
+        opened: &OpenedObject,
+        process: ProcessId,
+        range: MappedRange,
+        file: &MappedFile,
+    ) {
+        if let Some(kept) = &self.kept {
+            kept.keep(id, opened.file.as_fd(), Sighting { process, range, mapped: file.clone() });
+        }
+    }
+
+    /// The file of an object: the one that is kept, or else opened through the process that mapped it last, if that
+    /// still runs and the file is the one that was identified. May wait for its file system.
+    pub fn claim(&self, id: ObjectId) -> Option<KeptFile> {
+        let kept = self.kept.as_ref()?;
+        kept.claim(id).or_else(|| {
+            let (Sighting { process, range, mapped }, identity) = self.table.sighting(id)?;
+            let opened = open(process, range, &mapped).ok().filter(|opened| opened.identity == identity)?;
+            let stamp = Stamp::of(&opened.file).ok()?;
+            Some(KeptFile { file: Arc::new(opened.file), stamp, process, range, mapped })
+        })
     }
 
     /// Sees to the table of an object that was opened: out of the cache, or made by the worker.
@@ -149,6 +193,9 @@ impl ObjectLibrary {
     pub fn collect(&self, exposition: &mut Exposition) {
         self.table.collect(exposition);
         self.worker.collect(exposition);
+        if let Some(kept) = &self.kept {
+            kept.collect(exposition);
+        }
         if let Some(tabulator) = &self.tabulator {
             tabulator.collect(exposition);
         }

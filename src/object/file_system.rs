@@ -13,7 +13,9 @@ use std::io::{BufRead, BufReader, Read};
 const MAX_MOUNTS: u64 = 4 << 20;
 
 /// Type names as `/proc/PID/mountinfo` writes them, and `f_type` of `statfs`, where it has one of its own.
-const UNSAFE: [(&str, i64); 12] = [
+const UNSAFE: [(&str, i64); 13] = [
+    // It asks a program what to mount, and that may be a network's.
+    ("autofs", 0x0187),
     ("fuse", 0x6573_5546),
     ("fuseblk", 0x6573_5546),
     ("virtiofs", 0x6573_5546),
@@ -40,8 +42,13 @@ pub fn is_safe(file: BorrowedFd<'_>, process: Tgid) -> bool {
     }
 }
 
+/// Says the same of a mount within the process's root, which the process sees.
+pub(super) fn is_safe_mount(mount: u64, process: Tgid) -> bool {
+    type_of(mount, process).is_some_and(|name| !is_unsafe_name(&name))
+}
+
 /// The kernel's number of the mount through which a file was opened.
-fn mount_of(file: BorrowedFd<'_>) -> Option<u64> {
+pub(super) fn mount_of(file: BorrowedFd<'_>) -> Option<u64> {
     let path = format!("/proc/self/fdinfo/{}", file.as_fd().as_raw_fd());
     let text = std::fs::read_to_string(path).ok()?;
     text.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()

@@ -3,10 +3,12 @@
 
 pub mod build_id;
 pub mod file_system;
+pub mod kept;
 pub mod making;
 pub mod mapped;
 pub mod open;
 pub mod read_at;
+pub mod resolve;
 pub mod table;
 
 use crate::text;

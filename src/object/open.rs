@@ -9,8 +9,8 @@
 
 use super::mapped::{MappedFile, MappedRange};
 use super::{Unidentified, file_system};
-use crate::process::id::ProcessId;
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use crate::process::id::{ProcessId, Tgid};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -57,13 +57,32 @@ pub fn open(
     if !file_system::is_safe(place.as_fd(), process.tgid) {
         return Err(Unidentified::UnsafeFileSystem);
     }
-    check_regular(&rustix::fs::fstat(&place).map_err(|_| Unidentified::Gone)?)?;
+    let opened = read(place.as_fd())?;
+    check_start(process)?;
+    Ok(opened)
+}
+
+/// Opens for reading what is open as a place only, on a file system that is known to answer, if it is a regular file.
+pub fn read(place: BorrowedFd<'_>) -> Result<OpenedObject, Unidentified> {
+    check_regular(&rustix::fs::fstat(place).map_err(|_| Unidentified::Gone)?)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = rustix::fs::open(format!("/proc/self/fd/{}", place.as_raw_fd()), flags, Mode::empty())
         .map_err(|_| Unidentified::Gone)?;
     let identity = check_regular(&rustix::fs::fstat(&file).map_err(|_| Unidentified::Gone)?)?;
-    check_start(process)?;
     Ok(OpenedObject { file, identity })
+}
+
+/// The root of a process, as a place.
+pub fn root_of(process: ProcessId) -> Result<OwnedFd, Unidentified> {
+    check_start(process)?;
+    let root = open_root(process.tgid)?;
+    check_start(process)?;
+    Ok(root)
+}
+
+fn open_root(process: Tgid) -> Result<OwnedFd, Unidentified> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(format!("/proc/{process}/root"), flags, Mode::empty()).map_err(|_| Unidentified::Gone)
 }
 
 /// The mapped inode. Needs `CAP_CHECKPOINT_RESTORE` (kernel 5.9) or `CAP_SYS_ADMIN`.
@@ -74,9 +93,7 @@ fn place_of_mapping(process: ProcessId, range: MappedRange) -> Result<OwnedFd, E
 
 /// What the path leads to within the process's root, if that is the mapped inode. Needs kernel 5.6.
 fn place_in_root(process: ProcessId, mapped: &MappedFile) -> Result<OwnedFd, Unidentified> {
-    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(format!("/proc/{}/root", process.tgid), directory, Mode::empty())
-        .map_err(|_| Unidentified::Gone)?;
+    let root = open_root(process.tgid)?;
     let place = rustix::fs::openat2(
         &root,
         Path::new(OsStr::from_bytes(&mapped.path)),

@@ -4,10 +4,12 @@
 //! samples can point to it. What it is becomes known later: somebody opens it ([`ObjectTable::opened`]),
 //! and if no equal file is known, the worker identifies it ([`ObjectTable::finished`]).
 
-use super::mapped::MappedFile;
+use super::kept::Sighting;
+use super::mapped::{MappedFile, MappedRange};
 use super::open::FileIdentity;
 use super::{Object, ObjectId, ObjectInfo, Unidentified};
 use crate::metrics::{Counter, Exposition};
+use crate::process::id::ProcessId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -69,6 +71,8 @@ struct Entry {
     name: Arc<MappedFile>,
     identity: Option<FileIdentity>,
     look: Look,
+    /// Who mapped it last, and where, if anybody told.
+    seen: Option<(ProcessId, MappedRange)>,
     used: u64,
 }
 
@@ -129,6 +133,21 @@ impl ObjectTable {
     /// The object of an id, unless it went out.
     pub fn get(&self, id: ObjectId) -> Option<Arc<Object>> {
         self.lock().by_id.get(&id).map(|entry| Arc::clone(&entry.object))
+    }
+
+    /// Tells who maps an object, and where.
+    pub fn seen(&self, id: ObjectId, process: ProcessId, range: MappedRange) {
+        if let Some(entry) = self.lock().by_id.get_mut(&id) {
+            entry.seen = Some((process, range));
+        }
+    }
+
+    /// Who mapped an object last, and which file it was, if somebody has opened it and told who maps it.
+    pub fn sighting(&self, id: ObjectId) -> Option<(Sighting, FileIdentity)> {
+        let entries = self.lock();
+        let entry = entries.by_id.get(&id)?;
+        let (process, range) = entry.seen?;
+        Some((Sighting { process, range, mapped: MappedFile::clone(&entry.name) }, entry.identity?))
     }
 
     /// Tells which file is behind the name of an object. Nothing if the object went out meanwhile.
@@ -236,7 +255,7 @@ impl Entries {
         self.by_name.insert(Arc::clone(&name), id);
         self.by_use.insert(self.uses, id);
         let object = Arc::new(object(id, &name));
-        let entry = Entry { object, name, identity: None, look: Look::Wanted, used: self.uses };
+        let entry = Entry { object, name, identity: None, look: Look::Wanted, seen: None, used: self.uses };
         self.by_id.insert(id, entry);
         id
     }
@@ -302,9 +321,11 @@ mod tests {
     use super::{MAX_PATH_BYTES, ObjectTable, TRUSTED};
     use crate::metrics::{Format, Registry};
     use crate::object::build_id::{BuildId, BuildIdKind};
-    use crate::object::mapped::MappedFile;
+    use crate::object::kept::Sighting;
+    use crate::object::mapped::{MappedFile, MappedRange};
     use crate::object::open::FileIdentity;
     use crate::object::{ObjectInfo, Unidentified};
+    use crate::process::id::{BootTime, ProcessId, Tgid};
     use std::sync::Arc;
     use std::time::Instant;
 
@@ -394,6 +415,25 @@ mod tests {
         assert!(table.opened(second.id, identity(2, 1), now).is_none());
         let again = table.meet(&name(2, "/b"), now);
         assert!(again.to_open && again.object.id > third.id);
+    }
+
+    #[test]
+    fn the_last_process_that_mapped_an_opened_file_is_remembered() {
+        let table = ObjectTable::default();
+        let now = Instant::now();
+        let process =
+            |tgid| ProcessId { tgid: Tgid(tgid), start: BootTime { nanos: u64::from(tgid) * 1_000_000_000 } };
+        let range = |start| MappedRange { start, end: start + 0x1000 };
+        let object = table.meet(&name(1, "/a"), now).object;
+        table.seen(object.id, process(1), range(0x1000));
+        assert_eq!(table.sighting(object.id), None, "nobody has opened it");
+        assert!(table.opened(object.id, identity(1, 1), now).is_some());
+        table.seen(object.id, process(2), range(0x2000));
+        let expected = Sighting { process: process(2), range: range(0x2000), mapped: name(1, "/a") };
+        assert_eq!(table.sighting(object.id), Some((expected, identity(1, 1))));
+        let replaced = table.opened(object.id, identity(1, 2), now).unwrap().object;
+        assert_eq!(table.sighting(object.id), None, "the name is another file's");
+        assert_eq!(table.sighting(replaced.id), None, "nobody was seen to map it");
     }
 
     #[test]
