@@ -1,6 +1,9 @@
 //! The wiring: builds every part from the configuration, runs them, and takes them down in order.
 
+mod debuginfo;
+mod sinks;
 mod sources;
+mod store;
 
 use crate::cli::{self, Command, Invocation};
 use crate::collector::library::ObjectLibrary;
@@ -13,6 +16,8 @@ use crate::discovery::Discovery;
 use crate::exit::Exit;
 use crate::http::{self, Server};
 use crate::metrics::{Exposition, Gauge, Registry};
+use crate::net::deadline::within;
+use crate::net::proxy::ProxyError;
 use crate::own_usage;
 use crate::pprof;
 use crate::profile::publish::Windows;
@@ -22,9 +27,10 @@ use crate::worker::supervisor::{Options as WorkerOptions, Supervisor};
 use anyhow::Context;
 use async_signal::{Signal, Signals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sinks::{Sinks, Surroundings};
 use smol::channel::bounded;
 use smol::stream::StreamExt;
-use smol::{Executor, Timer, future};
+use smol::{Executor, future};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -35,6 +41,8 @@ use std::time::Duration;
 const THREADS: usize = 2;
 /// By when the last window must be closed after a signal. What is not done by then is lost.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
+/// By when, after that, what waits must be sent or on disk.
+const SINKS_LIMIT: Duration = Duration::from_secs(10);
 
 /// What can change while the agent runs.
 struct Reloadable {
@@ -106,10 +114,25 @@ async fn serve(
     );
     let worker =
         Supervisor::start(WorkerOptions::default()).context("failed to start the worker's supervisor")?;
+    let worker = Arc::new(worker);
     let tables = sampler.tables();
     let cache = tables.is_some().then(|| table_cache(&config)).flatten();
-    let objects = Arc::new(ObjectLibrary::new(worker, tables, cache));
+    let objects =
+        Arc::new(ObjectLibrary::new(worker.clone(), tables, cache, debuginfo::kept_files(&config)?));
     let collector_options = CollectorOptions { duration: config.profiling.duration.get(), sampler: options };
+    let sinks = Sinks::start(&Surroundings {
+        config: &config,
+        executor,
+        windows: &shown.windows,
+        registry: &registry,
+        thread_labels: &reloadable.thread_labels,
+        worker,
+        objects: &objects,
+    })?;
+    if let Some(store) = sinks.store() {
+        // Nobody else sets it.
+        let _ = shown.store.set(Box::new(move || store.status()));
+    }
     let sources = sources::start(&config, executor, &registry)?;
     let discovery = sources.discovery.clone();
     // Nobody else sets it.
@@ -140,19 +163,19 @@ async fn serve(
     shown.ready.store(false, Ordering::Relaxed);
     drop(stop);
     let finished = async {
-        collecting.await;
-        Exit::Clean
-    };
-    let late = async {
-        Timer::after(STOP_LIMIT).await;
-        log::warn!("the last window was not closed in time and is lost");
+        if within(STOP_LIMIT, collecting).await.is_none() {
+            log::warn!("the last window was not closed in time and is lost");
+        }
+        if within(SINKS_LIMIT, sinks.finish()).await.is_none() {
+            log::warn!("what waits was neither sent nor written in time, and is lost");
+        }
         Exit::Clean
     };
     let impatient = async {
         while let Some(Ok(Signal::Hup)) = signals.next().await {}
         Exit::Failure
     };
-    let exit = future::or(finished, future::or(late, impatient)).await;
+    let exit = future::or(finished, impatient).await;
     drop(sources);
     drop(server);
     log::info!("stopped");
@@ -180,6 +203,7 @@ struct Shown {
     ready: Arc<AtomicBool>,
     unwind: Arc<OnceLock<Box<http::Unwinding>>>,
     discovery: Arc<OnceLock<Arc<Discovery>>>,
+    store: Arc<OnceLock<Box<http::Storing>>>,
 }
 
 fn start_server(
@@ -199,6 +223,7 @@ fn start_server(
         ready: shown.ready.clone(),
         unwind: shown.unwind.clone(),
         discovery: shown.discovery.clone(),
+        store: shown.store.clone(),
         encode: Box::new(move |window, profiles| {
             let options = pprof::Options { thread_labels: thread_labels.load(Ordering::Relaxed) };
             pprof::encode(window, profiles, options)
@@ -286,5 +311,11 @@ fn raise_file_limit() {
 
 /// The exit code for an error that ended the agent.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
-    if error.is::<StartError>() { Exit::Unsupported } else { Exit::Failure }
+    if error.is::<StartError>() {
+        Exit::Unsupported
+    } else if error.is::<ProxyError>() {
+        Exit::Config
+    } else {
+        Exit::Failure
+    }
 }

@@ -20,15 +20,17 @@
 //!
 //! | modules | what they hold |
 //! |---|---|
-//! | [`address`], [`label`], [`text`], [`choice`], [`exit`] | vocabulary |
+//! | [`address`], [`label`], [`text`], [`glob`], [`token`], [`choice`], [`exit`] | vocabulary |
 //! | [`relabel`] | rules that keep, drop and rename what was discovered |
-//! | [`backoff`], [`log`], [`metrics`], [`net`], [`own_usage`], [`sys`] | pauses between tries, log, counters, connections, the agent's own usage, all unsafe code |
+//! | [`backoff`], [`disk`], [`log`], [`metrics`], [`net`], [`own_usage`], [`sys`] | pauses between tries, directories of its own, log, counters, connections, the agent's own usage, all unsafe code |
 //! | [`object`], [`process`], [`symbolize`], [`unwind`], [`worker`] | files and what they are; who runs what; names; unwind rows; the sandboxed parser |
 //! | [`sample`] | BPF programs loaded, timers attached, records decoded |
 //! | [`discovery`] | from a process to the target it is profiled under |
 //! | [`profile`] | stacks interned, samples grouped; a [`profile::Window`] is the result |
 //! | [`collector`] | the loop of the data lane, and the threads that help it |
 //! | [`pprof`] | a window as bytes for other tools |
+//! | [`local_store`], [`store`] | each profile as a file; to a server of profiles |
+//! | [`debuginfo`] | what of a file a server needs to name addresses, and its way there |
 //! | [`http`] | pages, downloads, metrics |
 //! | [`cli`], [`config`] | what was asked for |
 //! | [`agent`] | builds all of the above from a configuration, and takes it down |
@@ -54,6 +56,9 @@
 //! | a process is not in its systemd unit | `discovery/systemd/known.rs`, `/proc/PID/cgroup` |
 //! | a target is not profiled, or not any more | the page `/targets`; `discovery/policy.rs`, `collector/reselect.rs` |
 //! | a rule keeps or drops the wrong target | `relabel/operation.rs` |
+//! | profiles wait for the store, are coarser than a window, or get lost on the way | `store/queue.rs`, `store/spool/mod.rs`, `store/loss.rs` |
+//! | the store is not reached, or asked too often or too rarely | the page; `store/channel.rs`, `store/retry.rs`, `store/pace.rs` |
+//! | a server gets no debug information, or that of a worse file | `debuginfo/find/mod.rs`, `debuginfo/upload/failure.rs`, the metrics `parca_agent_debuginfo_*` |
 //! | too much memory | `ebpf/common/src/limits.rs`, and the constants at the head of each table |
 //!
 //! # What always holds
@@ -67,11 +72,14 @@
 pub mod address;
 pub mod choice;
 pub mod exit;
+pub mod glob;
 pub mod label;
 pub mod relabel;
 pub mod text;
+pub mod token;
 
 pub mod backoff;
+pub mod disk;
 pub mod log;
 pub mod metrics;
 pub mod net;
@@ -93,6 +101,11 @@ pub mod profile;
 pub mod collector;
 
 pub mod pprof;
+
+pub mod local_store;
+pub mod store;
+
+pub mod debuginfo;
 
 pub mod http;
 

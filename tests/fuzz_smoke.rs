@@ -16,8 +16,10 @@ use parca_agent::process::mapping::parse_maps;
 use parca_agent::process::stat;
 use parca_agent::sample::btf;
 use parca_agent::sample::record::{RawSample, decode_process_event};
+use parca_agent::store::spool::record::{self, HEAD_BYTES};
 use parca_agent::symbolize::kernel::KernelSymbols;
 use parca_agent::unwind::{Limits, build, go};
+use parca_agent::worker::extract::extract;
 use parca_agent::worker::identify::identify;
 use parca_agent::worker::protocol::{Request, decode_identified};
 use proptest::collection::vec;
@@ -82,6 +84,9 @@ fn seeds_are_what_they_are_named() {
         );
     }
     assert!(identify(&seed("elf", "hashed")[..], 1 << 20).is_ok());
+    let content = |name| extract(&seed("extract", name)[..]).unwrap().content;
+    assert!(content("dwarf").has_dwarf && content("dwarf").has_symtab && content("go").has_go_tables);
+    assert!(content("links").debug_link.is_some() && content("links").alternate_link.is_some());
     for name in ["go116_x86_64", "go118_aarch64", "go120_x86_64", "go126_aarch64"] {
         assert!(matches!(go::rows(&seed("go_table", name)[..]), Ok(Some(_))), "{name}");
     }
@@ -90,6 +95,16 @@ fn seeds_are_what_they_are_named() {
         assert!(table.is_ok_and(|table| table.statistics.functions == 3), "{name}");
     }
     assert!(Selector::parse(&text("selector", "matchers")).is_ok());
+    let file = seed("spool", "delivered_and_held");
+    let mut rest = file.as_slice();
+    for is_finished in [true, false] {
+        let head = record::Head::decode(rest).unwrap();
+        let (record, behind) = rest.split_at(HEAD_BYTES + head.length as usize);
+        assert_eq!(head.is_finished, is_finished);
+        assert!(head.entry(&record[HEAD_BYTES..]).is_ok());
+        rest = behind;
+    }
+    assert_eq!(rest, b"");
     assert!(Head::parse(&seed("head", "query")).is_ok());
     assert!(!KernelSymbols::read(&seed("kallsyms", "few")[..]).unwrap().is_empty());
     for name in ["every_action", "doubling"] {

@@ -1,5 +1,6 @@
 //! Answers: what a handler gives back.
 
+use serde::Serialize;
 use tiny_http::{Header, Request, Response};
 
 /// A whole answer. The guard adds the headers that all answers share.
@@ -20,6 +21,14 @@ impl Answer {
     /// A line of plain text.
     pub(super) fn text(status: u16, line: impl std::fmt::Display) -> Self {
         Self::new(status, "text/plain; charset=utf-8", format!("{line}\n"))
+    }
+
+    /// A value.
+    pub(super) fn json(value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => Self::new(200, "application/json", json),
+            Err(error) => Self::text(500, error),
+        }
     }
 
     /// A page.

@@ -7,6 +7,7 @@ use super::figures::{age, count, percent, seconds, share};
 use super::html::Html;
 use super::layout::{bar, cell, chips, columns, exact_selector, fact, label_names, page, query_link};
 use super::report::shared_labels;
+use super::store;
 use super::targets::{age_of, cpu_time};
 use crate::discovery::status::State;
 use crate::label::LabelSet;
@@ -31,6 +32,7 @@ pub(super) fn answer(context: &Context) -> Answer {
             html.element("main", &[("id", "main"), ("data-refresh", "5")], |html| {
                 facts(html, context, window.as_deref());
                 failing_sources(html, context);
+                store::notice(html, context);
                 match &window {
                     Some(window) => Table::new(window, context.activity.targets()).render(html),
                     None => waiting(html, context),
@@ -68,6 +70,7 @@ fn facts(html: &mut Html, context: &Context, window: Option<&Window>) {
         } else {
             fact(html, "Window", &seconds(context.state.profiling_duration), "");
         }
+        store::facts(html, context);
         fact(html, "Uptime", &age(context.started.elapsed()), "");
         fact(html, "Version", env!("CARGO_PKG_VERSION"), "");
     });

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::private_socket::PrivateSocket;
 use super::route::Route;
-use super::{Context, assets, discovered, health, index, query, scrape, targets, unwind};
+use super::{Context, assets, discovered, health, index, query, scrape, store, targets, unwind};
 use smol::Executor;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -119,6 +119,7 @@ fn prompt(context: &Context, route: &Route, accept: &str) -> Answer {
         Route::Ready => health::ready(context),
         Route::Targets => targets::answer(context),
         Route::Discovered => discovered::answer(context),
+        Route::Store => store::answer(context),
         Route::Unwind => unwind::answer_page(context),
         Route::UnwindNumbers => unwind::answer(context),
         Route::Asset(name) => assets::answer(name),

@@ -12,6 +12,7 @@
 //! | `/targets` | what each source told, and what became of each target |
 //! | `/api/v1/targets` | the numbers of `/` and `/targets`, as JSON |
 //! | `/unwind`, `/api/v1/unwind` | how each file is unwound, and how that goes |
+//! | `/api/v1/store` | how the store does |
 //! | `/ui/...` | files of the pages |
 //!
 //! A request passes the guard, then tiny_http on a private socket, then a handler, one a file.
@@ -45,6 +46,7 @@ pub mod route;
 mod scrape;
 pub mod selector;
 mod slots;
+mod store;
 mod targets;
 mod unwind;
 
@@ -52,6 +54,7 @@ use crate::discovery::Discovery;
 use crate::metrics::Registry;
 use crate::profile::publish::Windows;
 use crate::profile::{Profile, Window};
+use crate::store::status::StoreStatus;
 use crate::unwind::report::ObjectReport;
 use activity::Activity;
 use address::AddressError;
@@ -76,6 +79,9 @@ pub type Encode = dyn Fn(&Window, &[&Profile]) -> Vec<u8> + Send + Sync;
 /// Tells how each object file is unwound, the one with the most stacks first.
 pub type Unwinding = dyn Fn() -> Vec<ObjectReport> + Send + Sync;
 
+/// Tells how the store does.
+pub type Storing = dyn Fn() -> StoreStatus + Send + Sync;
+
 /// What the handlers may see.
 pub struct State {
     /// Name of this machine, as in the label `node`.
@@ -94,6 +100,8 @@ pub struct State {
     pub unwind: Arc<OnceLock<Box<Unwinding>>>,
     /// Where targets come from, once the collector runs.
     pub discovery: Arc<OnceLock<Arc<Discovery>>>,
+    /// The store, if there is one.
+    pub store: Arc<OnceLock<Box<Storing>>>,
     /// The pprof encoder.
     pub encode: Box<Encode>,
 }

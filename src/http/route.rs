@@ -23,6 +23,8 @@ pub enum Route {
     Unwind,
     /// The same, as JSON.
     UnwindNumbers,
+    /// How the store does.
+    Store,
     /// A file of the page, by name.
     Asset(String),
     /// Nothing that exists.
@@ -56,6 +58,7 @@ impl Route {
             "/targets" => Self::Discovered,
             "/unwind" => Self::Unwind,
             "/api/v1/unwind" => Self::UnwindNumbers,
+            "/api/v1/store" => Self::Store,
             _ => path.strip_prefix("/ui/").map_or(Self::Unknown, |name| Self::Asset(name.to_owned())),
         }
     }
@@ -102,6 +105,7 @@ mod tests {
             ("/targets", Route::Discovered),
             ("/unwind", Route::Unwind),
             ("/api/v1/unwind", Route::UnwindNumbers),
+            ("/api/v1/store", Route::Store),
             ("/ui/style.css", Route::Asset("style.css".to_owned())),
             ("/etc/passwd", Route::Unknown),
             ("/query?query=%zz", Route::BadQuery),

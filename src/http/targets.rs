@@ -58,10 +58,7 @@ pub(super) fn answer(context: &Context) -> Answer {
         sources: discovered::sources(&report),
         discovered: discovered::discovered(&report),
     };
-    match serde_json::to_vec(&body) {
-        Ok(json) => Answer::new(200, "application/json", json),
-        Err(error) => Answer::text(500, error),
-    }
+    Answer::json(&body)
 }
 
 fn describe(window: &Window) -> WindowBody {

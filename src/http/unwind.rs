@@ -40,10 +40,7 @@ struct ObjectBody {
 /// As JSON.
 pub(super) fn answer(context: &Context) -> Answer {
     let objects = reports(context).iter().map(body).collect();
-    match serde_json::to_vec(&Body { objects }) {
-        Ok(json) => Answer::new(200, "application/json", json),
-        Err(error) => Answer::text(500, error),
-    }
+    Answer::json(&Body { objects })
 }
 
 /// Nothing before the collector runs.

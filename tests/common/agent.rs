@@ -41,7 +41,8 @@ pub(crate) struct Agent {
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
     temporary: TempDir,
-    _machine: MutexGuard<'static, ()>,
+    /// Held by the first of those that run beside each other.
+    _machine: Option<MutexGuard<'static, ()>>,
 }
 
 impl Agent {
@@ -52,7 +53,16 @@ impl Agent {
 
     /// The same through a program that executes it, such as setpriv(1), or runs it, as unshare(1) does with `--fork`.
     pub(crate) fn start_by(launcher: &[&str], arguments: &[&str]) -> Self {
-        let machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::start_with(Some(MACHINE.lock().unwrap_or_else(PoisonError::into_inner)), launcher, arguments)
+    }
+
+    /// Starts another one, for a test in which nothing is counted that they do to each other. It may not outlive this
+    /// one.
+    pub(crate) fn start_beside(&self, launcher: &[&str], arguments: &[&str]) -> Self {
+        Self::start_with(None, launcher, arguments)
+    }
+
+    fn start_with(machine: Option<MutexGuard<'static, ()>>, launcher: &[&str], arguments: &[&str]) -> Self {
         // Of this thread, and what it starts inherits it.
         let _ = rustix::process::setpriority_process(None, PRIORITY);
         let temporary = shared_directory();

@@ -3,8 +3,9 @@
 use crate::client::{Response, get, send};
 use crate::server::{TestServer, start, start_empty};
 use crate::window::{self, labels};
-use std::sync::Arc;
+use parca_agent::store::status::StoreStatus;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Percent encoding of everything that is not a letter or digit.
@@ -35,6 +36,7 @@ fn every_route_answers_with_its_type() {
         ("/targets", 200, "text/html; charset=utf-8", "where they come from"),
         ("/unwind", 200, "text/html; charset=utf-8", "How stacks are unwound"),
         ("/api/v1/unwind", 200, "application/json", "{\"objects\":[]}"),
+        ("/api/v1/store", 200, "application/json", "{\"store\":null}"),
         ("/ui/style.css", 200, "text/css; charset=utf-8", "prefers-color-scheme"),
         ("/ui/page.js", 200, "text/javascript; charset=utf-8", "aria-sort"),
         ("/ui/other", 404, "text/plain; charset=utf-8", "not found"),
@@ -53,6 +55,35 @@ fn every_route_answers_with_its_type() {
         assert!(response.text().contains(content), "{target}: {}", response.text());
         check_common_headers(&response);
     }
+}
+
+#[test]
+fn the_page_tells_how_the_store_does() {
+    let server = start();
+    let status = StoreStatus {
+        peer: "store.example:443".to_owned(),
+        is_up: Some(false),
+        error: Some("refused: <b>no</b>".to_owned()),
+        waiting: 12_345,
+        delivered: 7,
+        dropped: 3,
+    };
+    let shown = Arc::new(Mutex::new(status.clone()));
+    let told = shown.clone();
+    let _ = server.store.set(Box::new(move || told.lock().unwrap().clone()));
+    let page = get(server.address, "/").text();
+    for text in
+        ["does not take profiles", "12\u{202f}345 samples wait, 3 lost", "store.example:443", "&lt;b&gt;no"]
+    {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&get(server.address, "/api/v1/store").text()).unwrap();
+    assert_eq!(json["store"]["samples_waiting"], 12_345);
+    assert_eq!(json["store"]["last_error"], "refused: <b>no</b>");
+
+    *shown.lock().unwrap() = StoreStatus { is_up: Some(true), error: None, waiting: 0, dropped: 0, ..status };
+    let page = get(server.address, "/").text();
+    assert!(page.contains(">up<") && !page.contains("store.example:443"), "{page}");
 }
 
 pub(crate) fn check_common_headers(response: &Response) {

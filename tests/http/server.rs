@@ -1,20 +1,21 @@
 //! A server of a test's own.
 
 use crate::window;
-use parca_agent::http::{Server, State};
+use parca_agent::http::{Server, State, Storing};
 use parca_agent::metrics::Registry;
 use parca_agent::profile::publish::Windows;
 use parca_agent::profile::{Profile, Window};
 use smol::Executor;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) windows: Arc<Windows>,
     pub(crate) ready: Arc<AtomicBool>,
+    pub(crate) store: Arc<OnceLock<Box<Storing>>>,
     server: Option<Server>,
     _directory: tempfile::TempDir,
     // Its threads end when this is dropped.
@@ -46,6 +47,7 @@ pub(crate) fn start_with(encode: Box<parca_agent::http::Encode>) -> TestServer {
     }
     let windows = Arc::new(Windows::default());
     let ready = Arc::new(AtomicBool::new(false));
+    let store: Arc<OnceLock<Box<Storing>>> = Arc::default();
     let state = State {
         node: "node-<1>".to_owned(),
         profiling_duration: Duration::from_millis(300),
@@ -55,6 +57,7 @@ pub(crate) fn start_with(encode: Box<parca_agent::http::Encode>) -> TestServer {
         ready: ready.clone(),
         unwind: Arc::default(),
         discovery: Arc::default(),
+        store: store.clone(),
         encode,
     };
     let directory = tempfile::tempdir().unwrap();
@@ -62,7 +65,7 @@ pub(crate) fn start_with(encode: Box<parca_agent::http::Encode>) -> TestServer {
     let server = Server::start(&[any_port], state, &executor, directory.path()).unwrap();
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left on disk");
     let address = server.address();
-    TestServer { address, windows, ready, server: Some(server), _directory: directory, _stop: stop }
+    TestServer { address, windows, ready, store, server: Some(server), _directory: directory, _stop: stop }
 }
 
 impl TestServer {

@@ -24,3 +24,19 @@ for name in server client; do
     rm "$extensions"
 done
 rm ca.key other_ca.key
+# A server that nobody else vouches for, and the same a day after its end.
+names='basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:store.test,DNS:localhost,IP:127.0.0.1\n'
+work=$(mktemp -d)
+key self_signed.key
+# shellcheck disable=SC2059
+printf "$names" > "$work/extensions"
+openssl req -new -key self_signed.key -subj /CN=self-signed -out "$work/request"
+openssl x509 -req -in "$work/request" -signkey self_signed.key -days "$days" \
+    -extfile "$work/extensions" -out self_signed.pem
+printf '[ca]\ndefault_ca=a\n[a]\ndatabase=%s/index\nrand_serial=yes\npolicy=p\ndefault_md=sha256\n[p]\ncommonName=supplied\n' \
+    "$work" > "$work/ca"
+: > "$work/index"
+openssl ca -batch -notext -selfsign -config "$work/ca" -keyfile self_signed.key -in "$work/request" \
+    -outdir "$work" -startdate 20200101000000Z -enddate 20200102000000Z \
+    -extfile "$work/extensions" -out expired.pem
+rm -r "$work"

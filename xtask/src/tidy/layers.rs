@@ -11,11 +11,14 @@ const BASE: &[&str] = &[
     "text",
     "choice",
     "exit",
+    "glob",
     "address",
     "label",
+    "token",
     "relabel",
     "metrics",
     "backoff",
+    "disk",
     "shutdown",
     "log",
     "sys",
@@ -34,8 +37,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("discovery", &["object", "process"]),
     ("profile", &["object", "process", "symbolize", "sample", "discovery"]),
     ("pprof", &["object", "process", "symbolize", "discovery", "profile"]),
+    ("local_store", &["profile", "pprof"]),
+    ("store", &["profile", "pprof"]),
+    ("debuginfo", &["object", "process", "worker", "profile", "store"]),
     ("collector", &["object", "process", "symbolize", "unwind", "worker", "sample", "discovery", "profile"]),
-    ("http", &["object", "process", "symbolize", "unwind", "discovery", "profile", "pprof"]),
+    ("http", &["object", "process", "symbolize", "unwind", "discovery", "profile", "pprof", "store"]),
     ("config", &[]),
     ("cli", &["config"]),
     (
@@ -45,10 +51,13 @@ const LAYERS: &[(&str, &[&str])] = &[
             "process",
             "symbolize",
             "worker",
+            "debuginfo",
             "sample",
             "discovery",
             "profile",
             "pprof",
+            "local_store",
+            "store",
             "collector",
             "http",
             "config",
@@ -59,7 +68,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Nouns that everybody speaks.
-const VOCABULARY: &[&str] = &["object", "process::id", "process::mapping", "profile::frame"];
+const VOCABULARY: &[&str] =
+    &["object", "process::id", "process::mapping", "profile::frame", "debuginfo::plan", "debuginfo::stamp"];
 
 /// Objects to imports from higher modules.
 pub(super) fn check(source: &Source, paths: &[NamedPath]) -> Vec<Finding> {
