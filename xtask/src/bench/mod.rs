@@ -10,6 +10,8 @@
 //! The set `targets` is another one: no other profiler has what it measures. It makes containers' cgroups with programs
 //! of its own in them, and prints what selecting targets, telling them apart and knowing of pods costs the agent.
 //!
+//! So is the set `store`: it sends made-up windows to a server that goes away, and counts what arrives.
+//!
 //! `sets` says which of all this was asked for.
 //!
 //! No figure fails the command: absolute times depend on the machine, so only those of one run compare.
@@ -31,6 +33,7 @@ mod process;
 mod program;
 mod sets;
 mod statistics;
+mod store;
 mod table;
 mod tables;
 mod targets;
@@ -53,6 +56,7 @@ use figure::{Figure, Figures};
 use load::Set;
 use sets::Sets;
 use statistics::BpfStatistics;
+use store::Store;
 use targets::Targets;
 
 /// Measure the agent beside other profilers, as root.
@@ -66,7 +70,7 @@ pub(crate) struct Bench {
     #[argh(option, default = "2")]
     rounds: usize,
     /// what to measure, with commas between: idle, busy, deep, mix are sets of programs to profile, targets is
-    /// what containers and pods cost; all unless given
+    /// what containers and pods cost, store what sending costs; all unless given
     #[argh(option, default = "Sets::default()")]
     sets: Sets,
     /// also write the figures to this file, as JSON
@@ -107,11 +111,16 @@ pub(crate) fn run(job: &Bench) -> Result<()> {
         print!("\n{targets}");
         targets.verdicts().iter().for_each(|verdict| println!("{verdict}"));
     }
+    let store = if job.sets.store { Some(Store::measure(&tools)?) } else { None };
+    if let Some(store) = &store {
+        print!("\n{store}");
+        store.verdicts().iter().for_each(|verdict| println!("{verdict}"));
+    }
     if !job.sets.programs.is_empty() {
         tables::print()?;
     }
     if let Some(path) = &job.json {
-        let json = table::json(&all, targets.as_ref(), job.seconds, job.rounds)?;
+        let json = table::json(&all, targets.as_ref(), store.as_ref(), job.seconds, job.rounds)?;
         fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::figure::Figure;
 use super::load::Set;
+use super::store::Store;
 use super::targets::Targets;
 use super::{Results, host};
 
@@ -51,6 +52,7 @@ pub(super) fn cell(value: Option<f64>, decimals: usize) -> String {
 pub(super) fn json(
     all: &BTreeMap<&'static str, Results>,
     targets: Option<&Targets>,
+    store: Option<&Store>,
     seconds: u64,
     rounds: usize,
 ) -> Result<String> {
@@ -59,7 +61,7 @@ pub(super) fn json(
     let machine = host::describe()?;
     let whole = json!({
         "time_seconds": time, "machine": machine, "seconds": seconds, "rounds": rounds, "sets": sets,
-        "targets": targets,
+        "targets": targets, "store": store,
     });
     serde_json::to_string_pretty(&whole).context("the figures are no JSON")
 }
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn json_names_sets_profilers_and_figures() {
-        let text = json(&BTreeMap::from([("busy", results())]), None, 30, 2).unwrap();
+        let text = json(&BTreeMap::from([("busy", results())]), None, None, 30, 2).unwrap();
         let json: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["sets"]["busy"]["ours"]["cpu_percent"], 0.25);
         assert_eq!(json["seconds"], 30);
