@@ -32,6 +32,7 @@ use parca_agent::worker::supervisor::{self, Supervisor};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use smol::Executor;
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -71,7 +72,10 @@ fn main() -> anyhow::Result<()> {
     let registry = Registry::default();
     let shown = dispatch.clone();
     registry.register(move |exposition| shown.collect(exposition));
-    let count = objects.len();
+    // Copies of a file count once.
+    let build_ids: HashSet<_> =
+        objects.iter().filter_map(|object| object.identified()).map(|info| &info.build_id).collect();
+    let count = build_ids.len();
     let begun = Instant::now();
     dispatch.take(&Arc::new(window(objects)?));
     let mut worker_peak = 0;
