@@ -4,6 +4,7 @@
 pub(crate) mod agent;
 pub(crate) mod compiler;
 pub(crate) mod daemons;
+pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod meter;
 pub(crate) mod metrics;

@@ -2,6 +2,7 @@
 
 use crate::account::{NO_UPLOADS, PATIENCE, assert_arrived, assert_balance, parts, start};
 use crate::common::agent::Agent;
+use crate::common::disk::Disk;
 use crate::common::peer::Peer;
 use crate::common::process::eventually;
 use crate::common::program::{Program, unique};
@@ -199,5 +200,32 @@ fn what_an_agent_that_was_killed_had_on_disk_is_delivered_by_the_next() {
     assert_eq!(parts(&agent)[2], 0.0);
     assert_balance(&agent);
     peer.assert_no_violations();
+    agent.stop();
+}
+
+/// What is on such a disk waits with it. All else goes on.
+#[test]
+fn a_disk_that_does_not_answer_holds_up_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::new(directory.path());
+    let peer = Peer::start(&[]);
+    let _program = Program::start("chain", unique("busy"), &[]);
+    peer.behave(json!("close"));
+    let agent = start(&peer, &[&flag(&disk.path().join("spool"))]);
+    eventually("something is on disk", PATIENCE, || agent.metrics().value(SPOOLED) > 100.0);
+    let frozen = disk.freeze();
+    // By then a write waits.
+    let came = agent.metrics().sum("samples_written_total");
+    eventually("more comes", PATIENCE, || agent.metrics().sum("samples_written_total") > came + 300.0);
+    peer.behave(json!("open"));
+    eventually("what is new arrives", PATIENCE * 2, || parts(&agent)[0] > 200.0);
+    assert_balance(&agent);
+    drop(frozen);
+    eventually("what was on disk arrives", PATIENCE * 2, || {
+        agent.metrics().value(SPOOLED) == 0.0 && parts(&agent)[0] > came
+    });
+    assert_balance(&agent);
+    assert_eq!(parts(&agent)[2], 0.0, "nothing was lost");
+    assert_arrived(&agent, &peer);
     agent.stop();
 }
