@@ -7,6 +7,9 @@
 //! The files are parsed by the agent's worker, which is the program that `AGENT` names, or `parca-agent` beside the
 //! folder of this example.
 
+#[path = "support/worker.rs"]
+mod worker;
+
 use anyhow::{Context, anyhow, bail};
 use parca_agent::debuginfo::plan::Extraction;
 use parca_agent::debuginfo::reader::PlanReader;
@@ -14,27 +17,17 @@ use parca_agent::debuginfo::stamp::Stamp;
 use parca_agent::worker::supervisor::{Options, Supervisor};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let supervisor = Supervisor::start(Options { program: agent()?, ..Options::default() })?;
+    let supervisor = Supervisor::start(Options { program: worker::agent()?, ..Options::default() })?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--statistics", ref files @ ..] if !files.is_empty() => statistics(&supervisor, files),
         [file, output] => write(&supervisor, file, output),
         _ => bail!("usage: debug_file FILE OUTPUT, or debug_file --statistics FILE..."),
     }
-}
-
-fn agent() -> anyhow::Result<PathBuf> {
-    if let Some(program) = std::env::var_os("AGENT") {
-        return Ok(program.into());
-    }
-    let own = std::env::current_exe()?;
-    let folder = own.parent().and_then(|examples| examples.parent()).context("no folder")?;
-    Ok(folder.join("parca-agent"))
 }
 
 fn write(supervisor: &Supervisor, file: &str, output: &str) -> anyhow::Result<()> {
@@ -70,10 +63,10 @@ fn statistics(supervisor: &Supervisor, files: &[&str]) -> anyhow::Result<()> {
         line([stamp.size, size], [planned, read], name);
         sizes = [sizes[0] + stamp.size, sizes[1] + size];
         times = [times[0] + planned, times[1] + read];
-        workers = workers.max(supervisor.worker().map_or(0, |worker| peak(&worker.to_string())));
+        workers = workers.max(supervisor.worker().map_or(0, |id| worker::peak(&id.to_string())));
     }
     line(sizes, times, "all");
-    println!("peak memory: {} KiB here, {workers} KiB of the worker", peak("self"));
+    println!("peak memory: {} KiB here, {workers} KiB of the worker", worker::peak("self"));
     Ok(())
 }
 
@@ -85,11 +78,4 @@ fn plan(supervisor: &Supervisor, name: &str) -> anyhow::Result<(File, Stamp, Ext
     supervisor.extract(file.try_clone()?.into(), move |outcome| drop(sender.send(outcome)));
     let extraction = receiver.recv()?.map_err(|reason| anyhow!("{name}: no debug file: {reason}"))?;
     Ok((file, stamp, extraction))
-}
-
-/// Most memory that a process has had, KiB; 0 if it is gone.
-fn peak(process: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }

@@ -7,6 +7,11 @@
 //! worker, which is the program that `AGENT` names, or `parca-agent` beside the folder of this example. The result is a
 //! line of JSON.
 
+#[path = "support/store.rs"]
+mod store;
+#[path = "support/worker.rs"]
+mod worker;
+
 use anyhow::{Context, ensure};
 use parca_agent::debuginfo::dispatch::{Dispatch, Options};
 use parca_agent::debuginfo::find::Finder;
@@ -25,9 +30,6 @@ use parca_agent::process::id::{BootTime, ProcessId, Tgid, ThreadId};
 use parca_agent::profile::frame::Frame;
 use parca_agent::profile::stack::StackTable;
 use parca_agent::profile::{Profile, Sample, SampleCount, Thread, Window};
-use parca_agent::store::channel::{self, StoreChannel};
-use parca_agent::store::credential::Credential;
-use parca_agent::token::BearerToken;
 use parca_agent::worker::supervisor::{self, Supervisor};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -48,22 +50,22 @@ const PROCESS: ProcessId = ProcessId { tgid: Tgid(1), start: BootTime { nanos: 1
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let store = arguments.next().context("usage: debuginfo_load STORE FILE...")?;
+    let store_address = arguments.next().context("usage: debuginfo_load STORE FILE...")?;
     let paths: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
-    let worker =
-        Arc::new(Supervisor::start(supervisor::Options { program: agent()?, ..Default::default() })?);
-    let objects = identified(&worker, &paths)?;
+    let supervisor =
+        Arc::new(Supervisor::start(supervisor::Options { program: worker::agent()?, ..Default::default() })?);
+    let objects = identified(&supervisor, &paths)?;
     let executor = Arc::new(Executor::new());
     let runner = executor.clone();
     thread::spawn(move || smol::block_on(runner.run(std::future::pending::<()>())));
 
-    let before = peak("self");
+    let before = worker::peak("self");
     let dispatch = Arc::new(Dispatch::start(Options {
         selection: Selection::default(),
         claim: Box::new(move |id| claim(paths.get(id.0 as usize)?).ok()),
-        finder: Finder::new(worker.clone(), Vec::new()),
+        finder: Finder::new(supervisor.clone(), Vec::new()),
         uploader: Uploader::new(
-            Arc::new(channel_to(&store, executor)?),
+            Arc::new(store::channel_to(&store_address, executor)?),
             Proxies::default(),
             None,
             Patience::default(),
@@ -84,7 +86,7 @@ fn main() -> anyhow::Result<()> {
         .contains(&format!("debuginfo_files{{state=\"settled\"}} {count}\n"))
     {
         ensure!(begun.elapsed() < PATIENCE, "it takes too long");
-        worker_peak = worker_peak.max(worker.worker().map_or(0, |worker| peak(&worker.to_string())));
+        worker_peak = worker_peak.max(supervisor.worker().map_or(0, |id| worker::peak(&id.to_string())));
         thread::sleep(Duration::from_millis(5));
     }
     let line = json!({
@@ -92,22 +94,13 @@ fn main() -> anyhow::Result<()> {
         "seconds": begun.elapsed().as_secs_f64(),
         "cpu_seconds": cpu_seconds(),
         "before_kib": before,
-        "peak_kib": peak("self"),
+        "peak_kib": worker::peak("self"),
         "worker_peak_kib": worker_peak,
         "metrics": registry.scrape(Format::Prometheus),
     });
     println!("{line}");
     dispatch.finish();
     Ok(())
-}
-
-fn agent() -> anyhow::Result<PathBuf> {
-    if let Some(program) = std::env::var_os("AGENT") {
-        return Ok(program.into());
-    }
-    let own = std::env::current_exe()?;
-    let folder = own.parent().and_then(|examples| examples.parent()).context("no folder")?;
-    Ok(folder.join("parca-agent"))
 }
 
 /// The files that are ELF, each with the number of its path as its id.
@@ -166,27 +159,7 @@ fn window(objects: Vec<Arc<Object>>) -> anyhow::Result<Window> {
     })
 }
 
-fn channel_to(store: &str, executor: Arc<Executor<'static>>) -> anyhow::Result<StoreChannel> {
-    let (host, port) = store.rsplit_once(':').context("no port")?;
-    let options = channel::Options {
-        host: host.to_owned(),
-        port: port.parse()?,
-        tls: None,
-        proxy: None,
-        headers: Vec::new(),
-        credential: Credential::Fixed(BearerToken::default()),
-    };
-    Ok(StoreChannel::new(options, executor))
-}
-
 fn cpu_seconds() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-/// Most memory that a process has had, KiB; 0 if it is gone.
-fn peak(process: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }

@@ -7,6 +7,9 @@
 //! of which are new in each window. A window that finds the encoder busy waits: only the time between windows is left
 //! out. Lines of JSON tell of the time before the first window, after the last one, and when nothing waits any more.
 
+#[path = "support/store.rs"]
+mod store;
+
 use anyhow::{Context, bail, ensure};
 use parca_agent::discovery::target::{Source, Target};
 use parca_agent::label::LabelSet;
@@ -18,11 +21,8 @@ use parca_agent::process::id::{Tgid, ThreadId};
 use parca_agent::profile::frame::Frame;
 use parca_agent::profile::stack::StackTable;
 use parca_agent::profile::{Profile, Sample, SampleCount, Thread, Window};
-use parca_agent::store::channel::{self, StoreChannel};
-use parca_agent::store::credential::Credential;
 use parca_agent::store::delivery::{Delivery, Options};
 use parca_agent::store::spool::Spool;
-use parca_agent::token::BearerToken;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use smol::Executor;
@@ -45,9 +45,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let (store, numbers, spool) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [store, targets, windows, samples] => (store, [targets, windows, samples], None),
-        [store, targets, windows, samples, spool] => (store, [targets, windows, samples], Some(spool)),
+    let (address, numbers, spool) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [address, targets, windows, samples] => (address, [targets, windows, samples], None),
+        [address, targets, windows, samples, spool] => (address, [targets, windows, samples], Some(spool)),
         _ => bail!("usage: store_load STORE TARGETS WINDOWS SAMPLES [SPOOL]"),
     };
     let [targets, windows, samples] = numbers.map(|text| text.parse::<u64>().context("no number"));
@@ -68,7 +68,7 @@ fn main() -> anyhow::Result<()> {
         spool: spool.map(|path| Spool::open(Path::new(path), SPOOL_BYTES)).transpose()?,
         interval: Duration::from_secs(1),
         thread_labels: Arc::new(AtomicBool::new(true)),
-        channel: channel_to(store, executor)?,
+        channel: store::channel_to(address, executor)?,
         last_sending: Duration::ZERO,
     })?);
     let shown = delivery.clone();
@@ -90,19 +90,6 @@ fn main() -> anyhow::Result<()> {
     tell("sent", load.samples, &registry)?;
     delivery.finish();
     Ok(())
-}
-
-fn channel_to(store: &str, executor: Arc<Executor<'static>>) -> anyhow::Result<StoreChannel> {
-    let (host, port) = store.rsplit_once(':').context("no port")?;
-    let options = channel::Options {
-        host: host.to_owned(),
-        port: port.parse()?,
-        tls: None,
-        proxy: None,
-        headers: Vec::new(),
-        credential: Credential::Fixed(BearerToken::default()),
-    };
-    Ok(StoreChannel::new(options, executor))
 }
 
 /// A line: what was sent so far, what it took, and the numbers of the store.

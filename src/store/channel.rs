@@ -2,8 +2,8 @@
 //! so that a fleet spreads over new replicas of a store.
 
 use super::credential::{Credential, CredentialError};
-use super::small_file::{self, FileError};
 use crate::backoff::random_fraction;
+use crate::disk::small_file::{self, FileError};
 use crate::net::deadline::within;
 use crate::net::grpc::{Channel, Code, RpcError};
 use crate::net::proxy::Proxy;

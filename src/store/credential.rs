@@ -1,7 +1,7 @@
 //! The token that the store demands: given once, or in a file that is read again when it changes, as a cluster gives
 //! its pods tokens that live for an hour.
 
-use super::small_file::{self, FileError};
+use crate::disk::small_file::{self, FileError};
 use crate::token::{BearerToken, BearerTokenError};
 use std::fs::File;
 use std::io::{self, Read};

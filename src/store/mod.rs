@@ -28,7 +28,6 @@ pub mod pace;
 pub mod queue;
 pub mod retry;
 pub mod series;
-pub mod small_file;
 pub mod spool;
 pub mod status;
 

@@ -1,8 +1,7 @@
 //! Files of credentials: small, and read again whenever they are needed, since others replace them.
 
-use rustix::fs::{FileType, Mode, OFlags};
-use std::fs::File;
-use std::io::{self, Read};
+use crate::disk::small_file;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A file that could not be read whole.
@@ -59,20 +58,13 @@ pub(super) fn read_trimmed(path: &Path, longest: u64) -> Result<String, FileErro
 }
 
 fn read_bytes(path: &Path, longest: u64) -> Result<Vec<u8>, FileProblem> {
-    let failed = |error: rustix::io::Errno| FileProblem::Read(error.into());
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let descriptor = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
-    let status = rustix::fs::fstat(&descriptor).map_err(failed)?;
-    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-        return Err(FileProblem::NotRegular);
-    }
-    let mut bytes = Vec::new();
-    File::from(descriptor).take(longest + 1).read_to_end(&mut bytes).map_err(FileProblem::Read)?;
-    match bytes.len() as u64 {
-        0 => Err(FileProblem::Empty),
-        length if length > longest => Err(FileProblem::TooLong(longest)),
-        _ => Ok(bytes),
-    }
+    let bytes = small_file::read(path, longest).map_err(|error| match error {
+        small_file::FileError::Read(error) => FileProblem::Read(error),
+        small_file::FileError::NotRegular => FileProblem::NotRegular,
+        small_file::FileError::TooLong(longest) => FileProblem::TooLong(longest),
+        small_file::FileError::Late(_) => FileProblem::Read(io::ErrorKind::TimedOut.into()),
+    })?;
+    if bytes.is_empty() { Err(FileProblem::Empty) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

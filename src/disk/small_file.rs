@@ -26,7 +26,7 @@ pub enum FileError {
 }
 
 /// Opens a file, and tells what it is.
-pub(super) fn open(path: &Path) -> Result<(File, Metadata), FileError> {
+pub fn open(path: &Path) -> Result<(File, Metadata), FileError> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
@@ -34,7 +34,7 @@ pub(super) fn open(path: &Path) -> Result<(File, Metadata), FileError> {
 }
 
 /// Reads a file of at most `longest` bytes.
-pub(super) fn read(path: &Path, longest: u64) -> Result<Vec<u8>, FileError> {
+pub fn read(path: &Path, longest: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     // One more, so that a file that grows meanwhile is noticed too.
     open(path)?.0.take(longest + 1).read_to_end(&mut bytes)?;
